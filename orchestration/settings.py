@@ -1,0 +1,152 @@
+"""Settings: the only place that reads the environment. Read once, validated, frozen, passed on.
+
+A process calls `load_settings(os.environ)`; everything else receives a `Settings`. Messages name the variable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from models.contracts.market import DataMode
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+DEFAULT_UNIVERSE = Path(__file__).resolve().parent / "universe.yaml"
+
+# Provider keys: NAME holds the key itself, NAME_FILE the path of a file that holds it (a mounted secret).
+SECRET_VARIABLES = ("FIXER_API_KEY", "OPENEXCHANGERATES_APP_ID", "OPEN_ER_API_KEY", "TWELVEDATA_API_KEY")
+
+
+class SettingsError(ValueError):
+    """A setting is missing or wrong; the message names the variable and the way out."""
+
+
+class Secret:
+    """A value that never prints itself."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+
+@dataclass(frozen=True, slots=True)
+class MarketChoice:
+    """`simulated`, `replay:DIR` or `live`; `slug` names its databases and state folder.
+
+    Each market is a workspace of its own (databases, registry, chain): a model trained on a simulated
+    market can then never score a live one.
+    """
+
+    mode: DataMode
+    directory: Path | None
+    slug: str
+
+    @property
+    def name(self) -> str:
+        return f"replay:{self.directory}" if self.directory else self.mode.value
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    market: MarketChoice
+    state_root: Path  # embedded server and all workspaces
+    database_url: str | None  # None: the embedded server
+    universe_path: Path
+    seed: int
+    clock_speed: float  # market seconds per wall second, simulated and replay only
+    host: str
+    dagster_port: int
+    mlflow_port: int
+    api_port: int
+    devnet_port: int
+    devnet_ledger_close_s: float
+    keeper_phase: str  # shadow | devnet (later: testnet, approve, live)
+    threads: int
+    secrets: Mapping[str, Secret]
+    provider_urls: Mapping[str, str]  # provider name -> base URL, for tests and mirrors
+
+    @property
+    def workspace(self) -> Path:
+        """Everything of this market that is not in the database: Dagster home, artefacts, devnet, logs."""
+        return self.state_root / self.market.slug
+
+
+def parse_market(text: str) -> MarketChoice:
+    if text in ("simulated", "live"):
+        return MarketChoice(DataMode(text), None, text)
+    if text.startswith("replay:") and len(text) > len("replay:"):
+        directory = Path(text.removeprefix("replay:")).expanduser().resolve()
+        if not directory.is_dir():
+            raise SettingsError(f"BALLAST_MARKET: replay folder {directory} does not exist")
+        stem = re.sub(r"[^a-z0-9]+", "_", directory.name.lower()).strip("_")[:16]
+        return MarketChoice(
+            DataMode.REPLAY, directory, f"replay_{stem}_{hashlib.sha256(str(directory).encode()).hexdigest()[:6]}"
+        )
+    raise SettingsError(f"BALLAST_MARKET: {text!r} is not simulated, replay:DIR or live")
+
+
+def _number(env: Mapping[str, str], name: str, default: float, low: float, high: float) -> float:
+    text = env.get(name, "")
+    try:
+        value = float(text) if text else default
+    except ValueError:
+        raise SettingsError(f"{name}: {text!r} is not a number") from None
+    if not low <= value <= high:
+        raise SettingsError(f"{name}: {value:g} is outside {low:g} to {high:g}")
+    return value
+
+
+def _secrets(env: Mapping[str, str]) -> dict[str, Secret]:
+    found: dict[str, Secret] = {}
+    for name in SECRET_VARIABLES:
+        value, file = env.get(name), env.get(f"{name}_FILE")
+        if value:
+            found[name] = Secret(value.strip())
+        elif file:
+            path = Path(file)
+            if not path.is_file():
+                raise SettingsError(f"{name}_FILE: {path} does not exist")
+            found[name] = Secret(path.read_text(encoding="utf-8").strip())
+    return found
+
+
+def load_settings(env: Mapping[str, str]) -> Settings:
+    """Build settings from environment variables. Raises SettingsError naming the first wrong one."""
+    url = env.get("DATABASE_URL") or None
+    if url is not None and urlsplit(url).scheme.split("+")[0] not in ("postgresql", "postgres"):
+        raise SettingsError("DATABASE_URL: only postgresql:// URLs are understood")
+    phase = env.get("BALLAST_KEEPER_PHASE") or "devnet"
+    if phase not in ("shadow", "devnet"):
+        raise SettingsError(f"BALLAST_KEEPER_PHASE: {phase!r} is not shadow or devnet")
+    prefix = "BALLAST_PROVIDER_URL_"
+    return Settings(
+        market=parse_market(env.get("BALLAST_MARKET") or "simulated"),
+        state_root=Path(env.get("BALLAST_STATE") or PROJECT_ROOT / ".ballast").expanduser().resolve(),
+        database_url=url,
+        universe_path=Path(env.get("BALLAST_UNIVERSE") or DEFAULT_UNIVERSE).expanduser().resolve(),
+        seed=int(_number(env, "BALLAST_SEED", 7, 0, 2**31)),
+        clock_speed=_number(env, "BALLAST_CLOCK_SPEED", 1, 1, 86_400),
+        host=env.get("BALLAST_HOST") or "127.0.0.1",
+        dagster_port=int(_number(env, "BALLAST_DAGSTER_PORT", 3000, 1, 65535)),
+        mlflow_port=int(_number(env, "BALLAST_MLFLOW_PORT", 5000, 1, 65535)),
+        api_port=int(_number(env, "BALLAST_API_PORT", 8000, 1, 65535)),
+        devnet_port=int(_number(env, "BALLAST_DEVNET_PORT", 8400, 1, 65535)),
+        devnet_ledger_close_s=_number(env, "BALLAST_DEVNET_LEDGER_CLOSE_S", 1, 0.05, 60),
+        keeper_phase=phase,
+        threads=int(_number(env, "BALLAST_THREADS", 2, 1, 256)),
+        secrets=_secrets(env),
+        provider_urls={k.removeprefix(prefix).lower(): v for k, v in env.items() if k.startswith(prefix)},
+    )
