@@ -1,11 +1,12 @@
 """Settings: the only place that reads the environment. Read once, validated, frozen, passed on.
 
-A process calls `load_settings(os.environ)`; everything else receives a `Settings`. Messages name the variable.
+A process calls `current_settings()` once; everything else receives a `Settings`. Messages name the variable.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -72,6 +73,7 @@ class Settings:
     mlflow_port: int
     api_port: int
     devnet_port: int
+    code_port: int  # Dagster's code server: the UI and the daemon share one, loopback only
     devnet_ledger_close_s: float
     keeper_phase: str  # shadow | devnet (later: testnet, approve, live)
     threads: int
@@ -132,7 +134,7 @@ def load_settings(env: Mapping[str, str]) -> Settings:
     if phase not in ("shadow", "devnet"):
         raise SettingsError(f"BALLAST_KEEPER_PHASE: {phase!r} is not shadow or devnet")
     prefix = "BALLAST_PROVIDER_URL_"
-    return Settings(
+    settings = Settings(
         market=parse_market(env.get("BALLAST_MARKET") or "simulated"),
         state_root=Path(env.get("BALLAST_STATE") or PROJECT_ROOT / ".ballast").expanduser().resolve(),
         database_url=url,
@@ -144,9 +146,66 @@ def load_settings(env: Mapping[str, str]) -> Settings:
         mlflow_port=int(_number(env, "BALLAST_MLFLOW_PORT", 5000, 1, 65535)),
         api_port=int(_number(env, "BALLAST_API_PORT", 8000, 1, 65535)),
         devnet_port=int(_number(env, "BALLAST_DEVNET_PORT", 8400, 1, 65535)),
+        code_port=int(_number(env, "BALLAST_CODE_PORT", 4266, 1, 65535)),
         devnet_ledger_close_s=_number(env, "BALLAST_DEVNET_LEDGER_CLOSE_S", 1, 0.05, 60),
         keeper_phase=phase,
         threads=int(_number(env, "BALLAST_THREADS", 2, 1, 256)),
         secrets=_secrets(env),
         provider_urls={k.removeprefix(prefix).lower(): v for k, v in env.items() if k.startswith(prefix)},
     )
+    _refuse_shared_ports(settings)
+    return settings
+
+
+def port_variables(settings: Settings) -> dict[str, int]:
+    """Variable name -> port, for every port that `ballast up` listens on."""
+    return {
+        "BALLAST_DAGSTER_PORT": settings.dagster_port,
+        "BALLAST_MLFLOW_PORT": settings.mlflow_port,
+        "BALLAST_API_PORT": settings.api_port,
+        "BALLAST_DEVNET_PORT": settings.devnet_port,
+        "BALLAST_CODE_PORT": settings.code_port,
+    }
+
+
+def _refuse_shared_ports(settings: Settings) -> None:
+    owners: dict[int, str] = {}
+    for name, port in port_variables(settings).items():
+        if port in owners:
+            raise SettingsError(f"{name}: {port} is already the port of {owners[port]}")
+        owners[port] = name
+
+
+def current_settings(overrides: Mapping[str, str] | None = None) -> Settings:
+    """Settings of this process: its environment, with `overrides` (command-line options) on top."""
+    return load_settings({**os.environ, **(overrides or {})})
+
+
+def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """Environment of a process we start: ours plus `extra`."""
+    return {**os.environ, **extra}
+
+
+def export(extra: Mapping[str, str]) -> None:
+    """Set variables that libraries in this process read (Dagster, MLflow, dbt know no other way)."""
+    os.environ.update(extra)
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """The variables that make a child process load these very settings, whatever folder it starts in.
+
+    Secrets and provider URLs are left out: a child inherits them from the environment they came from.
+    """
+    return {
+        "BALLAST_MARKET": settings.market.name,
+        "BALLAST_STATE": str(settings.state_root),
+        "BALLAST_UNIVERSE": str(settings.universe_path),
+        "BALLAST_SEED": str(settings.seed),
+        "BALLAST_CLOCK_SPEED": f"{settings.clock_speed:g}",
+        "BALLAST_HOST": settings.host,
+        "BALLAST_DEVNET_LEDGER_CLOSE_S": f"{settings.devnet_ledger_close_s:g}",
+        "BALLAST_KEEPER_PHASE": settings.keeper_phase,
+        "BALLAST_THREADS": str(settings.threads),
+        **({"DATABASE_URL": settings.database_url} if settings.database_url else {}),
+        **{name: str(port) for name, port in port_variables(settings).items()},
+    }
