@@ -1,0 +1,19 @@
+"""Names of the jobs and how old their last success may be, in market seconds. Shared by the scheduler and /health."""
+
+from __future__ import annotations
+
+HOURLY_REFRESH = "hourly_refresh"
+TRAINING = "training"
+KEEPER = "keeper"
+KEEPER_RECONCILE = "keeper_reconcile"
+HOUSEKEEPING = "housekeeping"
+
+# Two missed runs are late, one may be a slow run. Reconcile runs every wall minute; it is listed with the slack
+# of an hour because a sped-up clock passes many market minutes in one wall minute.
+ALLOWED_AGE_S: dict[str, int] = {
+    HOURLY_REFRESH: 2 * 3600 + 900,
+    TRAINING: 15 * 86_400,
+    KEEPER: 3 * 3600,
+    KEEPER_RECONCILE: 3600,
+    HOUSEKEEPING: 3 * 86_400,
+}

@@ -1,0 +1,42 @@
+"""Application factory: wires settings, store, routes and error shape. No state lives outside `app.state`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from serving import errors
+from serving.middleware import RequestIdMiddleware
+from serving.routes import health, page, risk
+from serving.settings import ServingSettings, load_serving_settings
+from serving.store import Store, make_engine
+
+_DESCRIPTION = """
+Scores of the newest materialized run. **VolatilityScore** 0-100: 50 is the usual spike risk, 80 four times the usual
+odds, 90 nine times. `data_mode` in every answer says whether a market was simulated, replayed or live.
+Paths under `/v1` are stable; the same paths without it answer the same.
+"""
+
+
+def create_app(settings: ServingSettings | None = None) -> FastAPI:
+    """Build the API. Without settings they are read from the environment (the entry of the server process)."""
+    chosen = settings or load_serving_settings(os.environ)
+    engine = make_engine(chosen)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        engine.dispose()
+
+    app = FastAPI(title="Ballast", version="1", description=_DESCRIPTION, lifespan=lifespan)
+    app.state.store = Store(engine)
+    app.add_middleware(RequestIdMiddleware)
+    errors.install(app)
+    app.include_router(risk.router, prefix="/v1")
+    app.include_router(risk.router, include_in_schema=False)
+    app.include_router(health.router)
+    app.include_router(page.router)
+    return app

@@ -1,0 +1,35 @@
+"""What handlers are given: the store and the market with its clock."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from models.contracts.clock import MarketClock
+from serving.errors import Problem
+from serving.schemas import Market
+from serving.store import Store
+
+
+def get_store(request: Request) -> Store:
+    store = request.app.state.store
+    assert isinstance(store, Store)
+    return store
+
+
+def get_market(store: Annotated[Store, Depends(get_store)]) -> Market:
+    """Name, mode and time of the market. 503 before the pipeline has ever run."""
+    row = store.market()
+    if row is None:
+        raise Problem(
+            503, "no_market", "Nothing has been materialized yet",
+            "The pipeline has not run against this database: start it with `make run`.", retry_after_s=60,
+        )  # fmt: skip
+    clock = MarketClock(row["clock_anchor"], row["wall_anchor"], row["clock_speed"] or 1.0)
+    return Market(name=row["name"], data_mode=row["data_mode"], time=clock.now(datetime.now(UTC)))
+
+
+StoreDep = Annotated[Store, Depends(get_store)]
+MarketDep = Annotated[Market, Depends(get_market)]

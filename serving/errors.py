@@ -1,0 +1,89 @@
+"""One error shape for every answer that is not a success: RFC 9457 problem details."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError, OperationalError
+from starlette.exceptions import HTTPException
+
+from serving.middleware import request_id
+
+PROBLEM_JSON = "application/problem+json"
+
+
+class Problem(Exception):
+    """An answer that is not a success. `code` is stable and machine-readable; `detail` says the way out."""
+
+    def __init__(
+        self, status: int, code: str, title: str, detail: str, extra: Mapping[str, Any] | None = None, *,
+        field: str | None = None, retry_after_s: int | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(detail)
+        self.status, self.code, self.title, self.detail = status, code, title, detail
+        self.field, self.retry_after_s, self.extra = field, retry_after_s, dict(extra or {})
+
+
+def problem_response(request: Request, problem: Problem) -> JSONResponse:
+    body: dict[str, Any] = {
+        "type": f"urn:ballast:problem:{problem.code}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        "code": problem.code,
+        "instance": request.url.path,
+        "request_id": request_id(request),
+    }
+    if problem.field is not None:
+        body["field"] = problem.field
+    body |= problem.extra
+    headers = {"Retry-After": str(problem.retry_after_s)} if problem.retry_after_s is not None else None
+    return JSONResponse(body, status_code=problem.status, media_type=PROBLEM_JSON, headers=headers)
+
+
+def _on_problem(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Problem)
+    return problem_response(request, error)
+
+
+def _on_invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+    problem = Problem(
+        422, "invalid_parameter", "A parameter is not valid", f"{name}: {first['msg']}",
+        {"errors": [{"field": ".".join(map(str, e["loc"][1:])), "message": e["msg"]} for e in error.errors()]},
+        field=name,
+    )  # fmt: skip
+    return problem_response(request, problem)
+
+
+def _on_http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    titles = {404: ("not_found", "No such resource"), 405: ("method_not_allowed", "Method not allowed")}
+    code, title = titles.get(error.status_code, ("http_error", "The request was refused"))
+    response = problem_response(request, Problem(error.status_code, code, title, str(error.detail)))
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _on_database(request: Request, error: Exception) -> JSONResponse:
+    # The driver's text may hold host names or SQL: the log has it, the client does not.
+    detail = "The database does not answer; scores are in it and nowhere else. Try again shortly."
+    if isinstance(error, DBAPIError) and not isinstance(error, OperationalError):
+        detail = "The database refused the query, as it does before its tables are built: run the pipeline once."
+    return problem_response(
+        request, Problem(503, "database_unavailable", "Scores cannot be read", detail, retry_after_s=5)
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Register the handlers: every error leaves as problem+json."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(DBAPIError, _on_database)

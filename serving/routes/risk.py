@@ -1,0 +1,137 @@
+"""Risk scores: the newest ones and their history."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime
+from sqlalchemy.engine import RowMapping
+
+from serving.dependencies import MarketDep, StoreDep
+from serving.errors import PROBLEM_JSON, Problem
+from serving.schemas import Market, ProblemDetail, RiskCurrent, RiskHistory, Score
+
+router = APIRouter(tags=["risk"])
+
+
+def _problem(description: str, code: str, status: int) -> dict[str, Any]:
+    example = {
+        "type": f"urn:ballast:problem:{code}", "title": description, "status": status, "detail": description,
+        "code": code, "instance": "/v1/risk/current", "request_id": "3f0c9b6a3c7e4c0f8f2d8f6f1f0b9e55",
+    }  # fmt: skip
+    return {
+        "model": ProblemDetail,
+        "description": description,
+        "content": {PROBLEM_JSON: {"example": example}},
+    }
+
+
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    404: _problem("No score was ever made for this subject and horizon", "unknown_subject", 404),
+    422: _problem("A parameter is not valid", "invalid_parameter", 422),
+    503: _problem("The score has expired or cannot be read; `last_known` is marked stale", "score_expired", 503),
+}
+_MAX_PAGE = 1000
+_SUBJECT = "Series id or `vault:<id>`"
+
+
+def _score(row: RowMapping, market_time: datetime) -> Score:
+    values = dict(row)
+    return Score(
+        **{name: values[name] for name in Score.model_fields if name in values and name not in ("stale", "age_s")},
+        stale=market_time > values["valid_until"],
+        age_s=max(0, int((market_time - values["as_of"]).total_seconds())),
+    )
+
+
+@router.get("/risk/current", responses=_PROBLEMS)
+def risk_current(
+    store: StoreDep,
+    market: MarketDep,
+    subject: Annotated[
+        str | None, Query(max_length=100, description="Series id or `vault:<id>`; all when left out")
+    ] = None,
+    horizon_days: Annotated[int | None, Query(ge=1, le=365)] = None,
+) -> RiskCurrent:
+    """Newest scores. An expired score is never among `scores`; if nothing is fresh the answer is a 503."""
+    scores = [_score(row, market.time) for row in store.current(subject, horizon_days)]
+    if not scores and subject is not None:
+        raise Problem(
+            404, "unknown_subject", "Unknown subject",
+            f"subject: no score was ever made for {subject!r}" + (f" at {horizon_days} days" if horizon_days else "")
+            + "; /v1/risk/current without parameters lists what there is.", field="subject",
+        )  # fmt: skip
+    fresh, expired = [s for s in scores if not s.stale], [s for s in scores if s.stale]
+    if not fresh:
+        raise _expired(market, expired)
+    return RiskCurrent(market=market, scores=fresh, expired=expired)
+
+
+def _expired(market: Market, expired: list[Score]) -> Problem:
+    if not expired:
+        return Problem(503, "no_scores", "No scores yet", "Scoring has not finished once: run the pipeline.",
+                       retry_after_s=60)  # fmt: skip
+    newest = max(expired, key=lambda score: score.valid_until)
+    return Problem(
+        503, "score_expired", "Every score asked for has expired",
+        f"The newest was valid until {newest.valid_until.isoformat()}, the market clock says {market.time.isoformat()}; "
+        "/health names the job or feed that is late.",
+        {"market": market.model_dump(mode="json"), "last_known": [s.model_dump(mode="json") for s in expired]},
+        retry_after_s=60,
+    )  # fmt: skip
+
+
+def _encode_cursor(row: RowMapping) -> str:
+    return base64.urlsafe_b64encode(f"{row['issued_at'].isoformat()}|{row['id']}".encode()).decode()
+
+
+def _decode_cursor(cursor: str) -> tuple[datetime, int]:
+    try:
+        stamp, _, identity = base64.urlsafe_b64decode(cursor.encode()).decode().partition("|")
+        moment = datetime.fromisoformat(stamp)
+        if moment.tzinfo is None:
+            raise ValueError("naive time")
+        return moment, int(identity)
+    except (ValueError, binascii.Error) as error:
+        raise Problem(
+            422, "invalid_parameter", "A parameter is not valid",
+            "cursor: not one that this API gave out; leave it out to start at the newest score.", field="cursor",
+        ) from error  # fmt: skip
+
+
+@router.get("/risk/history", responses=_PROBLEMS)
+def risk_history(
+    store: StoreDep,
+    market: MarketDep,
+    subject: Annotated[str, Query(max_length=100, description=_SUBJECT)],
+    horizon_days: Annotated[int | None, Query(ge=1, le=365, description="Shortest one when left out")] = None,
+    since: Annotated[
+        AwareDatetime | None, Query(alias="from", description="Issued at or after; ISO 8601 with zone")
+    ] = None,
+    until: Annotated[AwareDatetime | None, Query(alias="to", description="Issued before; ISO 8601 with zone")] = None,
+    limit: Annotated[int, Query(ge=1, le=_MAX_PAGE)] = 100,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+) -> RiskHistory:
+    """Scores as they were issued, newest first, page by page. Nothing is ever rewritten."""
+    if since is not None and until is not None and since >= until:
+        raise Problem(422, "invalid_parameter", "A parameter is not valid", "from: must be before `to`", field="from")
+    known = store.horizons(subject)
+    horizon = horizon_days if horizon_days is not None else (known[0] if known else None)
+    if horizon is None or horizon not in known:
+        raise Problem(
+            404, "unknown_subject", "Unknown subject",
+            f"subject: no score was ever made for {subject!r}"
+            + (f" at {horizon_days} days (there is: {known})" if known else ""),
+            field="horizon_days" if known else "subject",
+        )  # fmt: skip
+    rows = store.history(subject, horizon, since, until, _decode_cursor(cursor) if cursor else None, limit + 1)
+    page = rows[:limit]
+    return RiskHistory(
+        market=market, subject=subject, horizon_days=horizon,
+        scores=[_score(row, market.time) for row in page],
+        next_cursor=_encode_cursor(page[-1]) if len(rows) > limit else None,
+    )  # fmt: skip

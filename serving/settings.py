@@ -1,0 +1,39 @@
+"""Settings of the API process: the only place in `serving` that reads the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+class ServingSettingsError(ValueError):
+    """A setting is missing or wrong; the message names the variable."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServingSettings:
+    """`database_url`: SQLAlchemy URL of one market's database. `role`: PostgreSQL role taken after connecting.
+
+    `statement_timeout_ms` bounds every query, so that a slow database becomes a 503 and not a hung client.
+    """
+
+    database_url: str
+    role: str | None = "ballast_reader"
+    pool_size: int = 5
+    statement_timeout_ms: int = 5_000
+
+
+def load_serving_settings(env: Mapping[str, str]) -> ServingSettings:
+    """Read BALLAST_SERVING_DATABASE_URL and BALLAST_SERVING_ROLE. Raises ServingSettingsError without a URL."""
+    url = env.get("BALLAST_SERVING_DATABASE_URL")
+    if not url:
+        raise ServingSettingsError(
+            "BALLAST_SERVING_DATABASE_URL is not set: start with `make up`, or name one market's database in it"
+        )
+    scheme, _, rest = url.partition("://")
+    if scheme.split("+")[0] not in ("postgresql", "postgres"):
+        raise ServingSettingsError("BALLAST_SERVING_DATABASE_URL: only postgresql:// URLs are understood")
+    # A bare URL means another driver from SQLAlchemy 2.1 on; this project has exactly one.
+    return ServingSettings(
+        database_url=f"postgresql+psycopg2://{rest}", role=env.get("BALLAST_SERVING_ROLE", "ballast_reader") or None
+    )

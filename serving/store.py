@@ -1,0 +1,94 @@
+"""Every query of the API. Reads the `serving` views and nothing else; returns plain mappings, no models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.engine import RowMapping
+
+from serving.settings import ServingSettings
+
+_HISTORY = text("""
+    select * from serving.risk_history
+    where subject = :subject and horizon_days = :horizon_days
+      and (cast(:since as timestamptz) is null or issued_at >= :since)
+      and (cast(:until as timestamptz) is null or issued_at < :until)
+      and (cast(:before_issued_at as timestamptz) is null or (issued_at, id) < (:before_issued_at, :before_id))
+    order by issued_at desc, id desc
+    limit :limit
+""")
+_CURRENT = text("""
+    select * from serving.risk_current
+    where (cast(:subject as text) is null or subject = :subject)
+      and (cast(:horizon_days as int) is null or horizon_days = :horizon_days)
+    order by subject_kind desc, subject, horizon_days
+""")
+
+
+def make_engine(settings: ServingSettings) -> Engine:
+    """A small pool under the reader role; every statement is bounded in time."""
+    options = f"-c statement_timeout={settings.statement_timeout_ms} -c timezone=UTC"
+    if settings.role:
+        options += f" -c role={settings.role}"
+    return create_engine(
+        settings.database_url,
+        pool_size=settings.pool_size,
+        max_overflow=0,
+        pool_timeout=settings.statement_timeout_ms / 1000,
+        pool_pre_ping=True,
+        connect_args={"options": options, "connect_timeout": 3, "application_name": "ballast-serving"},
+    )
+
+
+class Store:
+    """Read access to the materialized results of one market."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def _rows(self, statement: Any, **parameters: object) -> Sequence[RowMapping]:
+        with self._engine.connect() as connection:
+            return connection.execute(statement, parameters).mappings().all()
+
+    def market(self) -> RowMapping | None:
+        rows = self._rows(text("select * from serving.market"))
+        return rows[0] if rows else None
+
+    def current(self, subject: str | None, horizon_days: int | None) -> Sequence[RowMapping]:
+        return self._rows(_CURRENT, subject=subject, horizon_days=horizon_days)
+
+    def history(
+        self,
+        subject: str,
+        horizon_days: int,
+        since: datetime | None,
+        until: datetime | None,
+        before: tuple[datetime, int] | None,
+        limit: int,
+    ) -> Sequence[RowMapping]:
+        """Newest first; `before` is the (issued_at, id) of the last row of the page before."""
+        return self._rows(
+            _HISTORY,
+            subject=subject,
+            horizon_days=horizon_days,
+            since=since,
+            until=until,
+            before_issued_at=before[0] if before else None,
+            before_id=before[1] if before else None,
+            limit=limit,
+        )
+
+    def horizons(self, subject: str) -> list[int]:
+        rows = self._rows(
+            text("select horizon_days from serving.risk_current where subject = :subject order by 1"), subject=subject
+        )
+        return [int(row["horizon_days"]) for row in rows]
+
+    def jobs(self) -> Sequence[RowMapping]:
+        return self._rows(text("select * from serving.job_health order by job"))
+
+    def series(self) -> Sequence[RowMapping]:
+        return self._rows(text("select * from serving.series_health order by dataset, series, interval"))
