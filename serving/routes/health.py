@@ -71,7 +71,11 @@ def series_health(rows: Sequence[RowMapping], market: Market) -> list[SeriesHeal
 def health(store: StoreDep, market: MarketDep) -> Health:
     """Jobs with last success, consecutive failures, age and allowed age; series with age, allowed age and gaps."""
     jobs, series = job_health(store.jobs(), market), series_health(store.series(), market)
-
+    reasons = [
+        f"job {job.job}: {job.consecutive_failures} failures in a row, age {job.age_s} of {job.allowed_age_s} s"
+        for job in jobs
+        if not job.ok
+    ]
     if not jobs:
         reasons.append("no job has finished yet")
     stale = [entry.series for entry in series if entry.stale]

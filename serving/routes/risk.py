@@ -78,8 +78,8 @@ def _expired(market: Market, expired: list[Score]) -> Problem:
     newest = max(expired, key=lambda score: score.valid_until)
     return Problem(
         503, "score_expired", "Every score asked for has expired",
-        f"The newest was valid until {newest.valid_until.isoformat()}, the market clock says {market.time.isoformat()}; "
-        "/health names the job or feed that is late.",
+        f"The newest was valid until {newest.valid_until.isoformat()}, the market clock says {market.time.isoformat()};"
+        " /health names the job or feed that is late.",
         {"market": market.model_dump(mode="json"), "last_known": [s.model_dump(mode="json") for s in expired]},
         retry_after_s=60,
     )  # fmt: skip
