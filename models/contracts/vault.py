@@ -19,13 +19,16 @@ class PolicyState(StrEnum):
 @dataclass(frozen=True, slots=True)
 class VaultAsset:
     """One leg of a vault. `series` prices and scores it; None for the stable leg. `invert`: price is 1 / rate,
-    as for a token of the quote currency (cNGN is worth 1 / USDNGN dollars)."""
+    as for a token of the quote currency (cNGN is worth 1 / USDNGN dollars). `contract`: token address on chain, None
+    where the network derives it from the symbol (the devnet). `decimals`: base units are 10 ** -decimals."""
 
     symbol: str
     series: str | None
     base_weight: Decimal
     stable: bool = False
     invert: bool = False
+    contract: str | None = None
+    decimals: int = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,10 @@ class VaultConfig:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the policy wants of a vault at one score: weights by symbol that sum to 1, and why."""
+    """What the policy wants of a vault at one score: weights by symbol that sum to 1, and why.
+
+    `usable` False: the score was missing, stale or degraded; the target repeats the last state and nothing may move.
+    """
 
     vault_id: str
     as_of: datetime
@@ -66,3 +72,85 @@ class Target:
     reasons: tuple[str, ...]
     score: float | None
     policy_version: str
+    usable: bool = True
+
+
+class Verdict(StrEnum):
+    """HOLD: nothing to do, or not now. REFUSE: something is wrong and acting would be unsafe."""
+
+    REBALANCE = "rebalance"
+    HOLD = "hold"
+    REFUSE = "refuse"
+
+
+class Reason(StrEnum):
+    """Why a target or a decision is what it is. Stored as text, so a member is never renamed."""
+
+    # of the policy
+    SCORE_ABOVE_ENTER = "score_above_enter"
+    SCORE_BELOW_LEAVE = "score_below_leave"
+    INSIDE_BAND = "inside_band"
+    NO_PREVIOUS_STATE = "no_previous_state"
+    SCORE_MISSING = "score_missing"
+    SCORE_STALE = "score_stale"
+    SCORE_DEGRADED = "score_degraded"
+    COOLDOWN = "cooldown"
+    DEAD_ZONE = "dead_zone"
+    TURNOVER_DAY_REACHED = "turnover_day_reached"
+    STEP_CAPPED = "step_capped"
+    TURNOVER_DAY_CAPPED = "turnover_day_capped"
+    ASSETS_DIFFER = "assets_differ"
+    # of the keeper
+    NO_TARGET = "no_target"
+    KILL_SWITCH_HALT = "kill_switch_halt"
+    KILL_SWITCH_REDUCE_ONLY = "kill_switch_reduce_only"
+    SCORE_OUT_OF_RANGE = "score_out_of_range"
+    SCORE_EXPIRED = "score_expired"
+    POLICY_VERSION_UNKNOWN = "policy_version_unknown"
+    DATA_MODE_NOT_ALLOWED = "data_mode_not_allowed"
+    WRONG_NETWORK = "wrong_network"
+    INPUTS_IMPUTED = "inputs_imputed"
+    PRICE_MISSING = "price_missing"
+    VAULT_EMPTY = "vault_empty"
+    ROLE_MOVED = "role_moved"
+    CODE_CHANGED = "code_changed"
+    BALANCE_BELOW_RESERVE = "balance_below_reserve"
+    CHAIN_UNAVAILABLE = "chain_unavailable"
+    ACCOUNT_BUSY = "account_busy"
+    INTENT_UNRESOLVED = "intent_unresolved"
+    ALREADY_DECIDED = "already_decided"
+    NOTHING_TO_TRADE = "nothing_to_trade"
+    POST_STATE_OUT_OF_BOUNDS = "post_state_out_of_bounds"
+
+
+@dataclass(frozen=True, slots=True)
+class VaultState:
+    """What a vault holds at one ledger. `weights` sum to exactly 1; `tvl_usd` in dollars; `share_price` in dollars a
+    share, None without shares. `ledger` None: not from a chain (a backtest)."""
+
+    vault_id: str
+    weights: Mapping[str, Decimal]
+    tvl_usd: Decimal
+    share_price: Decimal | None = None
+    ledger: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActionHistory:
+    """Past actions that bind the next one, in market time. `turnover_day`: share moved in the last 24 hours."""
+
+    last_action_at: datetime | None = None
+    turnover_day: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Verdict on one target and one state of the vault. `weights`: where to go in this action (None unless rebalance),
+    already cut to the caps. `drift`: distance to the target, `turnover`: distance to `weights`; half the sum of
+    absolute differences, share of the vault."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    weights: Mapping[str, Decimal] | None
+    turnover: Decimal
+    drift: Decimal
