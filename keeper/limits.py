@@ -1,0 +1,91 @@
+"""Configuration and hard bounds of the keeper, each with its reason. No score and no model can lift them.
+
+Bounds of the policy (dead zone, cooldown, caps) are the vault's (`models.contracts.vault.VaultLimits`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+
+from keeper.networks import PASSPHRASES
+from models.contracts.vault import VaultConfig
+
+
+class ConfigError(ValueError):
+    """The keeper's configuration is unsafe or incomplete; the message names the field and the way out."""
+
+
+class Phase(StrEnum):
+    """SHADOW: the full path up to the simulation, no signature. DEVNET: everything, on the embedded devnet only."""
+
+    SHADOW = "shadow"
+    DEVNET = "devnet"
+
+
+class ControlMode(StrEnum):
+    """Kill switch, from harmless to strict. REDUCE_ONLY: only moves that raise the stable leg."""
+
+    RUN = "run"
+    REDUCE_ONLY = "reduce_only"
+    HALT = "halt"
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    mode: ControlMode
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeeperLimits:
+    validity_s: int = 75  # 60-90 s: a queue keeps a transaction for 4 ledgers (20 s), longer bounds buy little
+    validity_ledgers: int = 120  # second bound, never the tighter one at 1 s ledgers
+    min_left_to_sign_s: int = 30  # with less left of the bounds a fresh build is cheaper than a gamble
+    max_attempts: int = 3  # three expired transactions in a row are a network problem, not bad luck
+    resend_after_ledgers: int = 4  # the queue's own life: resending earlier only meets DUPLICATE
+    unknown_patience_ledgers: int = 60  # five minutes of looking before a human is asked
+    max_instructions: int = 6  # the contract's own tests fail at 30 and pass at 9
+    min_trade: Decimal = Decimal("0.001")  # share of the vault: smaller trades cost more than they correct
+    min_inclusion_fee_stroops: int = 100  # the network's floor
+    reserve_stroops: int = 20_000_000  # 2 XLM: two base reserves; below it the account cannot pay
+    drive_budget_s: float = 120.0  # one tick waits at most this long for the chain; the reconcile job goes on
+    poll_s: float = 1.0  # pause between two looks at the chain
+
+
+@dataclass(frozen=True, slots=True)
+class KeeperConfig:
+    """One vault on one network, kept by one account that nothing else uses.
+
+    `vault.contract` and the `contract` of every asset must be set. `code_hash`: expected hash of the vault's code,
+    hex, None = not pinned. `run_id`: provenance of the caller, stored with every decision.
+    """
+
+    vault: VaultConfig
+    source_account: str
+    phase: Phase = Phase.SHADOW
+    limits: KeeperLimits = field(default_factory=KeeperLimits)
+    code_hash: str | None = None
+    run_id: str | None = None
+
+    def __post_init__(self) -> None:
+        network = self.vault.network
+        if network not in PASSPHRASES:
+            raise ConfigError(f"vault {self.vault.id}: network {network!r} is not one of {', '.join(PASSPHRASES)}")
+        if self.phase is Phase.DEVNET and network != "devnet":
+            raise ConfigError(f"vault {self.vault.id}: phase devnet on network {network}; use phase shadow there")
+        if self.vault.contract is None:
+            raise ConfigError(f"vault {self.vault.id}: contract is not set; name the vault's contract address")
+        missing = [a.symbol for a in self.vault.assets if a.contract is None]
+        if missing:
+            raise ConfigError(f"vault {self.vault.id}: no token contract for {', '.join(missing)}")
+
+    @property
+    def passphrase(self) -> str:
+        return PASSPHRASES[self.vault.network]
+
+
+def safe_phase(wanted: str, network: str) -> Phase:
+    """The phase to use for `network`: what was asked for on the devnet, shadow on every real network."""
+    return Phase(wanted) if network == "devnet" else Phase.SHADOW
