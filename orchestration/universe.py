@@ -7,7 +7,7 @@ holds (`orchestration.sources`), nor what a limit does (`models.allocation`, `ke
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -100,7 +100,7 @@ class Universe(Part):
                 if series is None and not asset.stable:
                     notes.append(f"vault {entry.id}: leg {asset.symbol} left out, no series of {list(asset.series)}")
                     continue
-                legs.append(VaultAsset(asset.symbol, series, asset.base_weight, asset.stable, asset.invert))
+                legs.append(asset.leg(series))
             if all(leg.stable for leg in legs):
                 notes.append(f"vault {entry.id}: left out, this market prices none of its legs")
                 continue
@@ -114,9 +114,7 @@ def _scaled(legs: list[VaultAsset]) -> tuple[VaultAsset, ...]:
         return tuple(legs)
     risky = {leg.symbol: (leg.base_weight / total).quantize(WEIGHT_STEP) for leg in legs if not leg.stable}
     rest = 1 - sum(risky.values(), Decimal(0))
-    return tuple(
-        VaultAsset(leg.symbol, leg.series, risky.get(leg.symbol, rest), leg.stable, leg.invert) for leg in legs
-    )
+    return tuple(replace(leg, base_weight=risky.get(leg.symbol, rest)) for leg in legs)
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -12,7 +12,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from models.contracts.market import Calendar, Dataset, SeriesKind, SeriesSpec
-from models.contracts.vault import VaultLimits
+from models.contracts.vault import VaultAsset, VaultLimits
 
 WEIGHT_STEP = Decimal("0.0001")  # one basis point: what a contract stores
 
@@ -21,6 +21,7 @@ Interval = Annotated[str, StringConstraints(pattern=r"^(\d+[mhd]|irregular)$")]
 Symbol = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,12}$")]
 SeriesId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]+(:[A-Za-z0-9_]+){0,2}$")]
 MonthDay = Annotated[str, StringConstraints(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")]
+ContractId = Annotated[str, StringConstraints(pattern=r"^C[A-Z2-7]{55}$")]
 Seconds = Annotated[int, Field(ge=0, strict=True)]
 
 
@@ -125,6 +126,8 @@ class AssetEntry(Part):
     series: tuple[SeriesId, ...] = ()
     stable: bool = False
     invert: bool = False
+    contract: ContractId | None = None
+    decimals: int = Field(default=7, ge=0, le=18, strict=True)
 
     @model_validator(mode="after")
     def _priced_or_stable(self) -> AssetEntry:
@@ -133,6 +136,9 @@ class AssetEntry(Part):
         if self.base_weight % WEIGHT_STEP:
             raise ValueError(f"base_weight is finer than {WEIGHT_STEP}")
         return self
+
+    def leg(self, series: str | None) -> VaultAsset:
+        return VaultAsset(self.symbol, series, self.base_weight, self.stable, self.invert, self.contract, self.decimals)
 
 
 class Limit(Part, Generic[T]):
@@ -167,7 +173,7 @@ class LimitsEntry(Part):
 class VaultEntry(Part):
     id: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
     network: Literal["devnet", "testnet", "public"]
-    contract: Annotated[str, StringConstraints(pattern=r"^C[A-Z2-7]{55}$")] | None
+    contract: ContractId | None
     assets: tuple[AssetEntry, ...] = Field(min_length=2)
     limits: LimitsEntry
 
@@ -181,6 +187,8 @@ class VaultEntry(Part):
         total = sum((a.base_weight for a in self.assets), Decimal(0))
         if total != 1:
             raise ValueError(f"assets: base weights add up to {total}, not 1")
-        if self.network != "devnet" and self.contract is None:
-            raise ValueError(f"contract: a vault on {self.network} needs its contract id")
+        if self.network != "devnet":
+            lacking = ["the vault"] * (self.contract is None) + [a.symbol for a in self.assets if a.contract is None]
+            if lacking:
+                raise ValueError(f"contract: on {self.network} a contract id is needed for {', '.join(lacking)}")
         return self
