@@ -101,9 +101,9 @@ def _header(path: Path) -> list[str]:
     """The first line's columns; empty when the file has none that can be read (reading it will say why)."""
     opener = gzip.open if path.suffix == ".gz" else open
     try:
-        with opener(path, "rt", encoding="utf-8-sig") as lines:
+        with opener(path, "rt", encoding="utf-8-sig", errors="replace") as lines:
             return next(csv.reader(lines), [])
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error):
+    except (OSError, EOFError, zlib.error, csv.Error):
         return []
 
 
