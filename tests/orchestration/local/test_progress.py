@@ -46,7 +46,8 @@ def test_plain_lines_carry_rows_and_seconds() -> None:
     target.failed("risk/scores", "no champion [yet]")
     lines = out.getvalue().splitlines()
     assert lines[0].split() == ["ok", "raw/candles", "12", "rows,", "1.5", "s"]
-    assert lines[1].startswith("fail  risk/scores") and lines[1].endswith("no champion [yet]")
+    assert lines[1].startswith("fail  risk/scores")
+    assert lines[1].endswith("no champion [yet]")
 
 
 def test_plain_output_has_no_control_characters() -> None:
@@ -54,7 +55,8 @@ def test_plain_output_has_no_control_characters() -> None:
     target.started("a")
     target.note("[bold]kept as typed[/]")
     target.finished("a")
-    assert "\x1b" not in out.getvalue() and "[bold]kept as typed[/]" in out.getvalue()
+    assert "\x1b" not in out.getvalue()
+    assert "[bold]kept as typed[/]" in out.getvalue()
 
 
 def test_terminal_survives_nested_and_unknown_stages() -> None:

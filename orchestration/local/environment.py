@@ -1,0 +1,71 @@
+"""Environment of the processes we start: where each library finds its store, and how many threads it may use.
+
+Pure: addresses come in, variables go out. Dagster, MLflow and dbt read nothing but the environment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestration.settings import Settings, as_environment
+
+STACK_MARKER = "BALLAST_STACK"  # every process below a supervisor carries it: how `down` finds what is left
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseUrls:
+    """One URL (`postgresql+psycopg2://`) for each database of a market's workspace."""
+
+    ballast: str
+    dagster: str
+    mlflow: str
+
+
+def dagster_home(settings: Settings) -> Path:
+    return settings.workspace / "dagster"
+
+
+def artifacts(settings: Settings) -> Path:
+    return settings.workspace / "artifacts"
+
+
+def logs(settings: Settings) -> Path:
+    return settings.workspace / "logs"
+
+
+def library_environment(settings: Settings, urls: DatabaseUrls) -> dict[str, str]:
+    """Variables for this process and its children, on top of the inherited ones.
+
+    MLflow clients write straight to its database and to an absolute folder: training then needs no server, and the
+    server is only the window on the same store (one machine; several would speak HTTP to it instead).
+    """
+    threads = str(settings.threads)
+    return {
+        **as_environment(settings),
+        "DAGSTER_HOME": str(dagster_home(settings)),
+        "BALLAST_DAGSTER_URL": urls.dagster,
+        "BALLAST_SERVING_DATABASE_URL": urls.ballast,
+        "MLFLOW_TRACKING_URI": urls.mlflow,
+        "MLFLOW_REGISTRY_URI": urls.mlflow,
+        "MLFLOW_BACKEND_STORE_URI": urls.mlflow,
+        "MLFLOW_DEFAULT_ARTIFACT_ROOT": str(artifacts(settings)),
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": str(artifacts(settings)),
+        # Each process holds a handful of connections: the budget stands in orchestration.local.database.
+        "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": "2",
+        "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": "3",
+        # Its job runner is nine processes of 235 MB for features that are not used here (measured, 3.17.2).
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "GIT_PYTHON_REFRESH": "quiet",
+        # Several numerical libraries each take every core otherwise.
+        "OMP_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "NUMBA_NUM_THREADS": threads,
+        "NUMBA_CACHE_DIR": str(settings.state_root / "numba"),
+        "PYTHONUNBUFFERED": "1",
+        "TZ": "UTC",
+    }
