@@ -57,7 +57,10 @@ def _arrow_column(name: str, column: pd.Series[Any], column_type: str) -> pa.Arr
         raise FrameError(f"column {name} holds times without a zone: pass aware UTC times")
     if column.dtype == object or column_type in ("jsonb", "json"):
         return pa.array([_as_text(value, column_type) for value in column], type=pa.string())
-    array = pa.Array.from_pandas(column)  # NaN and NaT become null
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        naive_utc = column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
+        return pa.array(naive_utc).cast(pa.timestamp("ns" if naive_utc.dtype == "<M8[ns]" else "us", tz="UTC"))
+    array = pa.array(column, from_pandas=True)  # NaN becomes null
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 

@@ -1,5 +1,7 @@
 """Raw store: append-only market data with two clocks, quarantine and the ingest log."""
 
+from itertools import pairwise
+
 from alembic import op
 
 revision = "0001"
@@ -21,6 +23,10 @@ _PROVENANCE = """
 """
 
 
+# A price that is not a number, infinite or not positive is a reject, never a row: sources sort them out, the checks
+# below stand behind them (NaN sorts above infinity).
+
+
 def _create(table: str, columns: str, partitioned: bool) -> None:
     tail = " partition by range (ts)" if partitioned else ""
     op.execute(
@@ -34,7 +40,7 @@ def _create(table: str, columns: str, partitioned: bool) -> None:
     # Revision scans and "as known at" reads.
     op.execute(f"create index {table}_known on raw.{table} (series, interval, available_at)")
     if partitioned:
-        for low, high in zip(_BOUNDS[:-1], _BOUNDS[1:], strict=True):
+        for low, high in pairwise(_BOUNDS):
             name = "early" if low == "minvalue" else low[1:5]
             op.execute(
                 f"create table raw.{table}_{name} partition of raw.{table} for values from ({low}) to ({high})"
@@ -50,7 +56,7 @@ def upgrade() -> None:
         quote text not null,
         kind text not null check (kind in ('official', 'street')),
         side text not null check (side in ('mid', 'buy', 'sell')),
-        rate numeric not null,
+        rate numeric not null check (rate > 0 and rate < 'infinity'),
         open numeric, high numeric, low numeric,
         bid numeric, ask numeric,
         n_offers integer, depth_base numeric, vwap numeric, mode_price numeric, hhi numeric,
@@ -61,12 +67,15 @@ def upgrade() -> None:
     _create(
         "candles",
         """
-        open numeric not null, high numeric not null, low numeric not null, close numeric not null,
+        open numeric not null check (open > 0 and open < 'infinity'),
+        high numeric not null check (high > 0 and high < 'infinity'),
+        low numeric not null check (low > 0 and low < 'infinity'),
+        close numeric not null check (close > 0 and close < 'infinity'),
         volume_base numeric, volume_quote numeric, trades bigint
         """,
         partitioned=True,
     )
-    _create("funding", "exchange text not null, funding_rate numeric not null", partitioned=True)
+    _create("funding", "exchange text not null, funding_rate numeric not null check (abs(funding_rate) < 'infinity')", partitioned=True)
     _create("open_interest", "exchange text not null, oi_base numeric, oi_usd numeric", partitioned=True)
     _create(
         "vault_snapshots",
