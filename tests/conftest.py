@@ -24,6 +24,13 @@ def _execute(server_url: str, statement: str) -> None:
         connection.execute(text(statement))
 
 
+def _memory_folder() -> Path | None:
+    """A file system in memory, if there is room: copying the template takes 20 ms there and 400 ms on a disk."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 2 * 2**30
+    return memory if roomy else None
+
+
 @pytest.fixture(scope="session")
 def server_url() -> Iterator[str]:
     """One server for the whole session: embedded and forgetful, or the one BALLAST_TEST_DATABASE_URL names."""
@@ -31,7 +38,7 @@ def server_url() -> Iterator[str]:
     if outside:
         yield normalise(outside)
         return
-    folder = Path(tempfile.mkdtemp(prefix="ballast-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="ballast-test-", dir=_memory_folder()))
     cluster = embedded_postgres.Cluster(folder / "postgres")
     try:
         embedded_postgres.start(cluster, durable=False)
