@@ -1,0 +1,58 @@
+-- One row per (subject, horizon): the newest score, the champion that now answers for its model, and the last score that
+-- carried a number, so that a quarantined or stale subject still shows what was last known.
+with
+
+latest as (
+    select distinct on (subject, horizon_days) *
+    from {{ source('risk', 'scores') }}
+    order by subject, horizon_days, issued_at desc, id desc
+),
+
+champions as (
+    select distinct on (model_name) model_name, model_version, algorithm, promoted_at
+    from {{ source('ml', 'promotions') }}
+    order by model_name, promoted_at desc, id desc
+)
+
+select
+    latest.id,
+    latest.subject,
+    latest.subject_kind,
+    latest.horizon_days,
+    latest.as_of,
+    latest.issued_at,
+    latest.valid_until,
+    latest.status,
+    latest.reasons,
+    latest.score,
+    latest.p_spike,
+    latest.rv_forecast,
+    latest.sigma_ann,
+    latest.var99,
+    latest.es99,
+    latest.model_name,
+    latest.model_version,
+    latest.data_mode,
+    latest.share_imputed,
+    latest.share_stale,
+    latest.degraded,
+    latest.drivers,
+    latest.run_id,
+    latest.recorded_at,
+    champions.model_version as champion_version,
+    champions.algorithm as champion_algorithm,
+    champions.promoted_at as champion_promoted_at,
+    good.score as last_good_score,
+    good.as_of as last_good_as_of,
+    good.issued_at as last_good_issued_at
+from latest
+left join champions on champions.model_name = latest.model_name
+left join lateral (
+    select score, as_of, issued_at
+    from {{ source('risk', 'scores') }} as past
+    where past.subject = latest.subject
+        and past.horizon_days = latest.horizon_days
+        and past.score is not null
+    order by past.issued_at desc, past.id desc
+    limit 1
+) as good on true

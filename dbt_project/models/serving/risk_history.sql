@@ -1,0 +1,27 @@
+-- One row per score as it was issued; nothing is ever rewritten.
+select
+    id,
+    subject,
+    subject_kind,
+    horizon_days,
+    as_of,
+    issued_at,
+    valid_until,
+    status,
+    reasons,
+    score,
+    p_spike,
+    rv_forecast,
+    sigma_ann,
+    var99,
+    es99,
+    model_name,
+    model_version,
+    data_mode,
+    share_imputed,
+    share_stale,
+    degraded,
+    drivers,
+    run_id,
+    recorded_at
+from {{ source('risk', 'scores') }}

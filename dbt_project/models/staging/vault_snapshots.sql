@@ -1,0 +1,30 @@
+-- One row per (series, interval, ts): the newest believed revision of a vault; held and rejected rows are left out.
+with
+
+revisions as (
+    select raw_rows.*, coalesce(quarantine.is_flagged, false) as is_flagged
+    from {{ source('raw', 'vault_snapshots') }} as raw_rows
+    left join {{ ref('quarantine_state') }} as quarantine
+        on quarantine.dataset = 'vault_snapshots'
+        and quarantine.series = raw_rows.series
+        and quarantine.interval = raw_rows.interval
+        and quarantine.ts = raw_rows.ts
+    where not coalesce(quarantine.whole_slot_out or raw_rows.digest = any(quarantine.digests_out), false)
+)
+
+select distinct on (series, interval, ts)
+    series,
+    interval,
+    ts,
+    ledger,
+    tvl_usd::float8 as tvl_usd,
+    share_price::float8 as share_price,
+    weights,
+    source,
+    provider,
+    data_mode,
+    available_at,
+    is_flagged,
+    seq
+from revisions
+order by series, interval, ts, available_at desc, seq desc
