@@ -31,6 +31,14 @@ def _memory_folder() -> Path | None:
     return memory if roomy else None
 
 
+@pytest.fixture
+def fast_folder() -> Iterator[Path]:
+    """An empty folder for a server of the test's own, in memory where there is room."""
+    folder = Path(tempfile.mkdtemp(prefix="ballast-test-", dir=_memory_folder()))
+    yield folder
+    shutil.rmtree(folder)
+
+
 @pytest.fixture(scope="session")
 def server_url() -> Iterator[str]:
     """One server for the whole session: embedded and forgetful, or the one BALLAST_TEST_DATABASE_URL names."""

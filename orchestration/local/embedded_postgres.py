@@ -177,6 +177,16 @@ def server_pid(cluster: Cluster) -> int | None:
         return None
 
 
+def _wait_until_ready(cluster: Cluster) -> None:
+    """A server whose starter was killed may still be recovering."""
+    for _ in range(_START_TIMEOUT_S * 5):
+        status, words = _call(cluster, "pg_isready", "-h", str(cluster.socket_dir), timeout_s=30)
+        if status == 0:
+            return
+        time.sleep(0.2)
+    raise _refusal(cluster, words, "become ready")
+
+
 def _remove_leftovers(cluster: Cluster) -> None:
     for stale in (
         cluster.data / "postmaster.pid",
@@ -196,6 +206,7 @@ def start(cluster: Cluster, options: Mapping[str, str] | None = None, durable: b
     if os.geteuid() == 0:
         _let_owner_in(cluster)
     if server_pid(cluster) is not None:
+        _wait_until_ready(cluster)
         return False
     _initialise(cluster, durable)
     settings = {**SERVER_OPTIONS, "unix_socket_directories": str(cluster.socket_dir), **(options or {})}
