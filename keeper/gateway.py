@@ -95,7 +95,7 @@ class TxStatus(StrEnum):
     SUCCESS = "SUCCESS"
     FAILED = "FAILED"
     NOT_FOUND = "NOT_FOUND"
-    CONTRADICTORY = "CONTRADICTORY"  # status and result XDR disagree, or the answer is about another hash
+    CONTRADICTORY = "CONTRADICTORY"  # status and result XDR disagree
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ class KeeperLimits:
     unknown_patience_ledgers: int = 60  # five minutes of looking before a human is asked
     max_instructions: int = 6  # the contract's own tests fail at 30 and pass at 9
     min_trade: Decimal = Decimal("0.001")  # share of the vault: smaller trades cost more than they correct
+    max_state_change: Decimal = Decimal("0.001")  # interest moves a strategy by less between decision and build
     min_inclusion_fee_stroops: int = 100  # the network's floor
     reserve_stroops: int = 20_000_000  # 2 XLM: two base reserves; below it the account cannot pay
     drive_budget_s: float = 120.0  # one tick waits at most this long for the chain; the reconcile job goes on

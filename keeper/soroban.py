@@ -196,7 +196,7 @@ def _clock(reply: soroban_rpc.GetTransactionResponse) -> ChainClock:
 def _transaction_view(tx_hash: str, reply: soroban_rpc.GetTransactionResponse) -> TransactionView:
     clock = _clock(reply)
     if reply.transaction_hash != tx_hash:
-        return TransactionView(tx_hash, TxStatus.CONTRADICTORY, clock)
+        raise ValueError("the answer is about another transaction")
     if reply.status is soroban_rpc.GetTransactionStatus.NOT_FOUND:
         return TransactionView(tx_hash, TxStatus.NOT_FOUND, clock)
     if reply.result_xdr is None:

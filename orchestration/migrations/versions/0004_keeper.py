@@ -31,13 +31,18 @@ def upgrade() -> None:
             plan jsonb not null, plan_hash text not null,
             state text not null check (state in ('planned', 'simulated', 'signing', 'signed', 'submitted', 'confirmed',
                 'failed', 'expired', 'unknown', 'rejected', 'skipped', 'cancelled', 'abandoned', 'needs_human')),
-            reason text, attempts integer not null default 0, not_after timestamptz not null,
+            reason text, attempts integer not null default 0, not_after timestamptz not null, prepared jsonb,
             created_at timestamptz not null default clock_timestamp(),
             updated_at timestamptz not null default clock_timestamp(), version integer not null default 0
         )""")
     op.execute(
+        "comment on column keeper.intents.not_after is 'market time after which the score no longer justifies it'"
+    )
+    op.execute("comment on column keeper.intents.prepared is 'simulated envelope while it waits for a signature'")
+    # An intent that waits for a human blocks its account too: its effect is not known.
+    op.execute(
         "create unique index one_undecided_intent_per_account on keeper.intents (source_account) where state in "
-        "('simulated', 'signing', 'signed', 'submitted', 'expired', 'unknown')"
+        "('simulated', 'signing', 'signed', 'submitted', 'expired', 'unknown', 'needs_human')"
     )
     op.execute("""
         create table keeper.attempts (
@@ -45,10 +50,12 @@ def upgrade() -> None:
             sequence bigint not null, unsigned_xdr text not null, tx_hash text not null unique, signed_xdr text,
             max_time bigint not null, max_ledger bigint, fee_bid bigint not null,
             inclusion_fee bigint, resource_fee bigint, sim_ledger bigint, first_sent_ledger bigint,
+            last_sent_ledger bigint,
             state text not null, result_code text, contract_error text, ledger bigint, fee_charged bigint,
             created_at timestamptz not null default clock_timestamp(), decided_at timestamptz,
             primary key (intent_id, n)
         )""")
+    op.execute("create index attempts_by_sequence on keeper.attempts (sequence)")
     op.execute("""
         create table keeper.events (
             seq bigint generated always as identity primary key,

@@ -1,0 +1,50 @@
+"""What a command line offers of the keeper, as plain functions. Parsing and printing are the caller's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from keeper.decision import TargetInput
+from keeper.intent import Intent
+from keeper.keeper import Keeper, TickOutcome
+from keeper.limits import Control, ControlMode
+from keeper.store import GLOBAL_SCOPE, KeeperStore
+
+
+@dataclass(frozen=True, slots=True)
+class KeeperStatus:
+    """Switch, newest decisions (newest first) and open intents of a vault; `events`: length of the checked log."""
+
+    control: Control
+    decisions: list[dict[str, Any]]
+    open_intents: list[Intent]
+    events: int
+
+
+def keeper_once(keeper: Keeper, target_row: TargetInput | None, market_now: datetime) -> TickOutcome:
+    """One tick, to its end or its budget."""
+    return keeper.tick(target_row, market_now)
+
+
+def keeper_status(store: KeeperStore, vault_id: str, source_account: str, limit: int = 10) -> KeeperStatus:
+    """Read-only. Raises BrokenEventLog if the event log was altered."""
+    return KeeperStatus(
+        control=store.control(vault_id),
+        decisions=store.latest(vault_id, limit),
+        open_intents=store.open_intents(source_account),
+        events=store.verify_events(),
+    )
+
+
+def pause(
+    store: KeeperStore, reason: str, by: str, scope: str = GLOBAL_SCOPE, mode: ControlMode = ControlMode.HALT
+) -> None:
+    """Stop (or only allow reducing moves) for a vault id, or for all with scope "global"."""
+    store.set_control(scope, mode, reason, by)
+
+
+def resume(store: KeeperStore, reason: str, by: str, scope: str = GLOBAL_SCOPE) -> None:
+    """Take the switch of one scope back to run; a stricter one of the other scope still rules."""
+    store.set_control(scope, ControlMode.RUN, reason, by)

@@ -1,0 +1,234 @@
+"""One step of one intent: build, simulate, sign, and hand over to `keeper.pursuit` once an envelope is signed.
+
+The only writer of states together with `keeper.pursuit`. The order is the guarantee: the unsigned envelope, its hash
+and its sequence number are committed before the signer is asked, the signed envelope before the first send. A crash
+anywhere is then harmless, and `advance` may be called again from anywhere that holds the account's lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from keeper.gateway import (
+    ChainClock,
+    Fatal,
+    Gateway,
+    Instruction,
+    Ok,
+    Prepared,
+    RebalanceCall,
+    SwapExactIn,
+    Unwind,
+    VaultView,
+)
+from keeper.intent import Attempt, Intent, IntentState
+from keeper.limits import ControlMode, KeeperConfig, Phase
+from keeper.pursuit import Pursuit
+from keeper.signing.interface import Signer, SignerUnavailable, SigningPolicy, SigningRefused
+from keeper.store import KeeperStore
+from keeper.trades import TradePlan, outside_bounds, plan_trades
+
+FUNCTION = "rebalance"
+_KINDS: Mapping[str, type[SwapExactIn] | type[Unwind]] = {"SwapExactIn": SwapExactIn, "Unwind": Unwind}
+
+
+class Executor:
+    def __init__(self, config: KeeperConfig, store: KeeperStore, gateway: Gateway, signer: Signer | None) -> None:
+        self._config = config
+        self._store = store
+        self._gateway = gateway
+        self._signer = signer
+        self._pursuit = Pursuit(config, store, gateway)
+
+    def advance(self, intent: Intent, now: datetime) -> Intent:
+        """Do one step and return the intent as stored. An unchanged version means: nothing to do but wait.
+
+        Parameters
+        ----------
+        intent : as stored; the caller holds the account's lock.
+        now : market time, for the validity of the score.
+        """
+        step = {
+            IntentState.PLANNED: self._simulate,
+            IntentState.SIMULATED: self._reserve,
+            IntentState.SIGNING: self._sign,
+        }.get(intent.state, self._pursuit.advance)
+        return step(intent, now)
+
+    def _simulate(self, intent: Intent, now: datetime) -> Intent:
+        """planned > simulated: build on fresh state and let the node try it."""
+        ended = self._ended_early(intent, now)
+        if ended is not None:
+            return ended
+        account = self._gateway.account(intent.source_account)
+        clock = self._gateway.clock()
+        vault = self._gateway.vault(self._contract)
+        fee = self._gateway.inclusion_fee()
+        if not (isinstance(account, Ok) and isinstance(clock, Ok) and isinstance(vault, Ok) and isinstance(fee, Ok)):
+            return intent
+        signed = [a.sequence for a in self._store.attempts(intent.id) if a.signed_xdr is not None]
+        if signed and account.value.sequence >= signed[-1]:
+            # The expiry proof was wrong or somebody else uses the key: look first, never build the next number.
+            return self._store.move(intent, IntentState.UNKNOWN, {"sequence": signed[-1]}, reason="sequence_used")
+        known = max(self._store.last_used_sequence(intent.source_account), *(n - 1 for n in signed), 0)
+        if account.value.sequence < known:
+            return intent  # the node lags behind what we already know
+        if self._changed(intent, vault.value):
+            return self._end(intent, IntentState.CANCELLED, "vault_changed_since_decision")
+        plan = self._plan(intent, vault.value)
+        # A replacement reuses its predecessor's number: whatever an expiry proof is worth, the ledger uses it once.
+        call = self._call(intent, account.value.sequence + 1, clock.value, fee.value, plan)
+        answer = self._gateway.prepare(call)
+        if isinstance(answer, Fatal):
+            return self._end(intent, IntentState.REJECTED, answer.reason)
+        if not isinstance(answer, Ok):
+            return intent
+        refused = self._refused(answer.value, plan)
+        if refused is not None:
+            return self._end(intent, IntentState.REJECTED, refused)
+        body = _simulation(answer.value, call, plan)
+        if self._config.phase is Phase.SHADOW:
+            return self._store.move(intent, IntentState.SKIPPED, body, reason="shadow")
+        return self._store.move(intent, IntentState.SIMULATED, body, prepared=body)
+
+    def _reserve(self, intent: Intent, now: datetime) -> Intent:
+        """simulated > signing: commit the envelope, its hash and its sequence before anybody signs."""
+        ended = self._ended_early(intent, now)
+        if ended is not None:
+            return ended
+        clock = self._gateway.clock()
+        if not isinstance(clock, Ok) or intent.prepared is None:
+            return intent
+        p = intent.prepared
+        if p["max_time_s"] - clock.value.close_time_s < self._config.limits.min_left_to_sign_s:
+            return self._store.move(intent, IntentState.PLANNED, {}, reason="preparation_too_old")
+        attempt = Attempt(
+            intent_id=intent.id, n=intent.attempts + 1, sequence=p["sequence"], unsigned_xdr=p["unsigned_xdr"],
+            tx_hash=p["tx_hash"], signed_xdr=None, max_time=p["max_time_s"], max_ledger=p["max_ledger"],
+            fee_bid=p["fee_bid"], inclusion_fee=p["inclusion_fee"], resource_fee=p["resource_fee"],
+            sim_ledger=p["sim_ledger"], first_sent_ledger=None, last_sent_ledger=None, state="signing",
+            result_code=None,
+        )  # fmt: skip
+        event = {"n": attempt.n, "tx_hash": attempt.tx_hash, "sequence": attempt.sequence}
+        return self._store.move(intent, IntentState.SIGNING, event, prepared=p, attempt=attempt)
+
+    def _sign(self, intent: Intent, now: datetime) -> Intent:
+        """signing > signed: the same hash gives the same bytes, so a crash after the signature costs nothing."""
+        attempt = self._store.attempts(intent.id)[-1]
+        void = replace(attempt, state="void")
+        if self._control() is ControlMode.HALT:
+            return self._store.move(intent, IntentState.CANCELLED, {}, reason="kill_switch_halt", attempt=void)
+        clock = self._gateway.clock()
+        if not isinstance(clock, Ok):
+            return intent
+        if attempt.max_time - clock.value.close_time_s < self._config.limits.min_left_to_sign_s:
+            return self._store.move(intent, IntentState.PLANNED, {}, reason="preparation_too_old", attempt=void)
+        if self._signer is None:
+            return self._store.move(intent, IntentState.REJECTED, {}, reason="no_signer", attempt=void)
+        try:
+            signed = self._signer.sign_envelope(attempt.unsigned_xdr, self._policy(intent, attempt, clock.value))
+        except SignerUnavailable as error:
+            self._store.note(intent, "signer_unavailable", {"error": str(error)})
+            return intent
+        except SigningRefused as error:
+            self._store.set_control(intent.vault_id, ControlMode.HALT, f"signer refused: {error}", "keeper")
+            return self._store.move(intent, IntentState.REJECTED, {}, reason=f"signer: {error}", attempt=void)
+        if signed.tx_hash != attempt.tx_hash:
+            self._store.set_control(intent.vault_id, ControlMode.HALT, "signer returned another envelope", "keeper")
+            return self._store.move(intent, IntentState.REJECTED, {}, reason="signer: other hash", attempt=void)
+        done = replace(attempt, signed_xdr=signed.xdr, state="signed")
+        return self._store.move(intent, IntentState.SIGNED, {"n": attempt.n, "tx_hash": attempt.tx_hash}, attempt=done)
+
+    def _ended_early(self, intent: Intent, now: datetime) -> Intent | None:
+        if self._control() is ControlMode.HALT:
+            return self._end(intent, IntentState.CANCELLED, "kill_switch_halt")
+        if self._control() is ControlMode.REDUCE_ONLY and intent.action != "reduce":
+            return self._end(intent, IntentState.CANCELLED, "kill_switch_reduce_only")
+        if now > intent.not_after:
+            return self._end(intent, IntentState.ABANDONED, "score_expired")
+        if intent.attempts >= self._config.limits.max_attempts:
+            return self._end(intent, IntentState.ABANDONED, "too_many_attempts")
+        return None
+
+    def _changed(self, intent: Intent, vault: VaultView) -> bool:
+        """Whether the vault no longer holds what the decision saw: somebody deposited, withdrew or moved."""
+        then: Mapping[str, int] = intent.plan["funds"]
+        now = {f.asset: f.total for f in vault.funds}
+        tolerance = self._config.limits.max_state_change
+        return then.keys() != now.keys() or any(abs(now[t] - then[t]) > then[t] * tolerance for t in now)
+
+    def _plan(self, intent: Intent, vault: VaultView) -> TradePlan:
+        prices = {s: Decimal(p) for s, p in intent.plan["prices"].items()}
+        weights = {s: Decimal(w) for s, w in intent.plan["weights"].items()}
+        return plan_trades(self._config.vault, vault, prices, weights, self._config.limits)
+
+    def _call(self, intent: Intent, sequence: int, clock: ChainClock, fee: int, plan: TradePlan) -> RebalanceCall:
+        limits = self._config.limits
+        bid = max(fee, limits.min_inclusion_fee_stroops) * 2**intent.attempts
+        return RebalanceCall(
+            source=intent.source_account,
+            sequence=sequence,
+            contract=self._contract,
+            instructions=plan.instructions,
+            max_time_s=clock.close_time_s + limits.validity_s,
+            max_ledger=clock.ledger + limits.validity_ledgers,
+            inclusion_fee=bid,
+        )
+
+    def _refused(self, prepared: Prepared, plan: TradePlan) -> str | None:
+        """Our own checks on a simulation: fee, authorization, what it touches, where it ends."""
+        if prepared.fee_bid > self._config.vault.limits.max_fee_stroops:
+            return f"fee {prepared.fee_bid} above the cap of {self._config.vault.limits.max_fee_stroops} stroops"
+        if prepared.foreign_auth:
+            return "the call asks for an authorization that is not the keeper's own"
+        return outside_bounds(plan, prepared.balances)
+
+    def _policy(self, intent: Intent, attempt: Attempt, clock: ChainClock) -> SigningPolicy:
+        assert intent.prepared is not None
+        instructions = [instruction_of(i) for i in intent.prepared["instructions"]]
+        return SigningPolicy(
+            passphrase=self._config.passphrase,
+            source=intent.source_account,
+            sequence=attempt.sequence,
+            contract=self._contract,
+            function=FUNCTION,
+            arguments=self._gateway.arguments(intent.source_account, instructions, attempt.max_time),
+            max_time_s=attempt.max_time,
+            max_ledger=attempt.max_ledger,
+            max_fee_stroops=self._config.vault.limits.max_fee_stroops,
+            now_s=clock.close_time_s,
+        )
+
+    def _end(self, intent: Intent, to: IntentState, reason: str) -> Intent:
+        return self._store.move(intent, to, {}, reason=reason)
+
+    def _control(self) -> ControlMode:
+        return self._store.control(self._config.vault.id).mode
+
+    @property
+    def _contract(self) -> str:
+        assert self._config.vault.contract is not None
+        return self._config.vault.contract
+
+
+def instruction_json(step: Instruction) -> dict[str, Any]:
+    return {"kind": type(step).__name__, **asdict(step)}
+
+
+def instruction_of(row: Mapping[str, Any]) -> Instruction:
+    """Inverse of `instruction_json` for the kinds that plans contain."""
+    values = dict(row)
+    return _KINDS[values.pop("kind")](**values)
+
+
+def _simulation(prepared: Prepared, call: RebalanceCall, plan: TradePlan) -> dict[str, Any]:
+    return asdict(prepared) | {
+        "instructions": [instruction_json(i) for i in call.instructions],
+        "touched": sorted(prepared.touched),
+        "low": dict(plan.low),
+        "high": dict(plan.high),
+    }
