@@ -34,9 +34,7 @@ def _create(table: str, columns: str, partitioned: bool) -> None:
         f" {columns}, {_PROVENANCE}){tail}"
     )
     # One observation may be revised: the same key with another digest, or an old value said again later.
-    op.execute(
-        f"create unique index {table}_revision on raw.{table} (series, interval, ts, digest, available_at)"
-    )
+    op.execute(f"create unique index {table}_revision on raw.{table} (series, interval, ts, digest, available_at)")
     # Revision scans and "as known at" reads.
     op.execute(f"create index {table}_known on raw.{table} (series, interval, available_at)")
     # What was stored since the last build of the features: rows arrive in this order, so a few bytes a page suffice.
@@ -44,9 +42,7 @@ def _create(table: str, columns: str, partitioned: bool) -> None:
     if partitioned:
         for low, high in pairwise(_BOUNDS):
             name = "early" if low == "minvalue" else low[1:5]
-            op.execute(
-                f"create table raw.{table}_{name} partition of raw.{table} for values from ({low}) to ({high})"
-            )
+            op.execute(f"create table raw.{table}_{name} partition of raw.{table} for values from ({low}) to ({high})")
 
 
 def upgrade() -> None:
@@ -77,7 +73,11 @@ def upgrade() -> None:
         """,
         partitioned=True,
     )
-    _create("funding", "exchange text not null, funding_rate numeric not null check (abs(funding_rate) < 'infinity')", partitioned=True)
+    _create(
+        "funding",
+        "exchange text not null, funding_rate numeric not null check (abs(funding_rate) < 'infinity')",
+        partitioned=True,
+    )
     _create("open_interest", "exchange text not null, oi_base numeric, oi_usd numeric", partitioned=True)
     _create(
         "vault_snapshots",

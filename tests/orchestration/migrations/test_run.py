@@ -9,6 +9,7 @@ from sqlalchemy.pool import NullPool
 
 from orchestration.migrations.run import current_revision, migrate, newest_revision
 from orchestration.resources.database_errors import DatabaseUnavailable
+from orchestration.resources.database_url import database_name
 
 
 def _inventory(url: str) -> list[tuple[str, str]]:
@@ -36,6 +37,48 @@ def test_two_processes_at_once(empty_database_url: str) -> None:
         assert pool.map(migrate, [empty_database_url] * 2) == [newest_revision()] * 2
 
 
+def test_a_user_without_the_right_to_make_roles(server_url: str, empty_database_url: str) -> None:
+    name = database_name(empty_database_url)
+    with create_engine(server_url, isolation_level="AUTOCOMMIT", poolclass=NullPool).connect() as connection:
+        connection.execute(text("create role plain login"))
+        connection.execute(text(f'alter database "{name}" owner to plain'))
+        try:
+            # Roles of this server exist already (the template's migration made them) and plain is not a member.
+            plain_url = empty_database_url.replace("postgres@", "plain@")
+            assert migrate(plain_url) == newest_revision()
+            with create_engine(plain_url, poolclass=NullPool).begin() as own:
+                own.execute(
+                    text("insert into keeper.control (scope, mode, reason, set_by) values ('a', 'halt', 'r', 'm')")
+                )
+        finally:
+            connection.execute(text(f'drop database "{name}" with (force)'))
+            connection.execute(text("drop role plain"))
+
+
+HALT = "insert into keeper.control (scope, mode, reason, set_by) values ('a', 'halt', 'r', 'm')"
+
+
+@pytest.mark.parametrize(
+    ("role", "statement", "allowed"),
+    [
+        ("ballast_reader", "select count(*) from risk.scores", True),
+        ("ballast_reader", HALT, False),
+        ("ballast_keeper", HALT, True),
+        ("ballast_keeper", "delete from keeper.control", False),
+        ("ballast_writer", HALT, False),
+        ("ballast_writer", "select count(*) from keeper.control", True),
+    ],
+)  # fmt: skip
+def test_roles_may_do_only_their_part(engine: Engine, role: str, statement: str, allowed: bool) -> None:
+    with engine.connect() as connection:
+        connection.execute(text(f"set role {role}"))
+        if allowed:
+            connection.execute(text(statement))
+            return
+        with pytest.raises(DBAPIError, match="permission denied"):
+            connection.execute(text(statement))
+
+
 def test_database_away_is_one_line() -> None:
     with pytest.raises(DatabaseUnavailable, match="does not answer") as caught:
         migrate("postgresql://nobody:secret@127.0.0.1:9/none")
@@ -46,15 +89,32 @@ def test_database_away_is_one_line() -> None:
 @pytest.mark.parametrize(
     ("table", "insert", "change"),
     [
-        ("raw.ingest_log", "insert into raw.ingest_log (dataset, provider, data_mode, rows_received, rows_added, rows_rejected,"
-         " outcome, started_at) values ('candles', 'p', 'simulated', 1, 1, 0, 'ok', now())", "rows_added = 2"),
-        ("raw.candles", "insert into raw.candles (series, interval, ts, open, high, low, close, source, provider, data_mode,"
-         " available_at, digest) values ('BTC', '1h', '2022-01-01+00', 1, 1, 1, 1, 's', 'p', 'simulated', now(), gen_random_uuid())", "close = 2"),
-        ("keeper.control", "insert into keeper.control (scope, mode, reason, set_by) values ('all', 'halt', 'test', 'me')", "mode = 'run'"),
-        ("ml.promotions", "insert into ml.promotions (panel, horizon_days, model_name, model_version, algorithm, reason, evidence,"
-         " promoted_by, promoted_at) values ('a', 1, 'm', '1', 'har', 'r', '{}', 'me', now())", "reason = 'x'"),
+        (
+            "raw.ingest_log",
+            "insert into raw.ingest_log (dataset, provider, data_mode, rows_received, rows_added, rows_rejected, "
+            "outcome, started_at) values ('candles', 'p', 'simulated', 1, 1, 0, 'ok', now())",
+            "rows_added = 2",
+        ),
+        (
+            "raw.candles",
+            "insert into raw.candles (series, interval, ts, open, high, low, close, source, provider, data_mode, "
+            "available_at, digest) values ('BTC', '1h', '2022-01-01+00', 1, 1, 1, 1, 's', 'p', 'simulated', now(), "
+            "gen_random_uuid())",
+            "close = 2",
+        ),
+        (
+            "keeper.control",
+            "insert into keeper.control (scope, mode, reason, set_by) values ('all', 'halt', 'test', 'me')",
+            "mode = 'run'",
+        ),
+        (
+            "ml.promotions",
+            "insert into ml.promotions (panel, horizon_days, model_name, model_version, algorithm, reason, evidence, "
+            "promoted_by, promoted_at) values ('a', 1, 'm', '1', 'har', 'r', '{}', 'me', now())",
+            "reason = 'x'",
+        ),
     ],
-)  # fmt: skip
+)
 def test_history_cannot_be_changed(engine: Engine, table: str, insert: str, change: str) -> None:
     with engine.begin() as connection:
         connection.execute(text(insert))
