@@ -5,21 +5,12 @@ Pure: addresses come in, variables go out. Dagster, MLflow and dbt read nothing 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import make_url
+
+from orchestration.local.database import Databases
 from orchestration.settings import Settings, as_environment
-
-STACK_MARKER = "BALLAST_STACK"  # every process below a supervisor carries it: how `down` finds what is left
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseUrls:
-    """One URL (`postgresql+psycopg2://`) for each database of a market's workspace."""
-
-    ballast: str
-    dagster: str
-    mlflow: str
 
 
 def dagster_home(settings: Settings) -> Path:
@@ -34,7 +25,7 @@ def logs(settings: Settings) -> Path:
     return settings.workspace / "logs"
 
 
-def library_environment(settings: Settings, urls: DatabaseUrls) -> dict[str, str]:
+def library_environment(settings: Settings, urls: Databases) -> dict[str, str]:
     """Variables for this process and its children, on top of the inherited ones.
 
     MLflow clients write straight to its database and to an absolute folder: training then needs no server, and the
@@ -56,8 +47,10 @@ def library_environment(settings: Settings, urls: DatabaseUrls) -> dict[str, str
         "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": "3",
         # Its job runner is nine processes of 235 MB for features that are not used here (measured, 3.17.2).
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_LOGGING_LEVEL": "WARNING",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
+        **dbt_connection(urls.ballast),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "GIT_PYTHON_REFRESH": "quiet",
         # Several numerical libraries each take every core otherwise.
@@ -68,4 +61,17 @@ def library_environment(settings: Settings, urls: DatabaseUrls) -> dict[str, str
         "NUMBA_CACHE_DIR": str(settings.state_root / "numba"),
         "PYTHONUNBUFFERED": "1",
         "TZ": "UTC",
+    }
+
+
+def dbt_connection(url: str) -> dict[str, str]:
+    """The address in the parts that `dbt_project/profiles.yml` reads. A socket folder stands in the query."""
+    parsed = make_url(url)
+    host = parsed.query.get("host", parsed.host)
+    return {
+        "BALLAST_PG_HOST": str(host or "localhost"),
+        "BALLAST_PG_PORT": str(parsed.port or 5432),
+        "BALLAST_PG_USER": parsed.username or "",
+        "BALLAST_PG_PASSWORD": str(parsed.password or ""),
+        "BALLAST_PG_DBNAME": parsed.database or "",
     }

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from orchestration.local.environment import STACK_MARKER
+STACK_MARKER = "BALLAST_STACK"  # every process below a supervisor carries it: how `down` finds what is left
 
 _GONE = (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess)
 

@@ -17,7 +17,6 @@ from pathlib import Path
 import psutil
 
 from orchestration.local import processes
-from orchestration.local.environment import STACK_MARKER
 from orchestration.local.locks import is_held
 from orchestration.local.services import Service
 from orchestration.local.supervisor import LOCK, STATUS, write_table
@@ -94,7 +93,7 @@ def start(
         done = subprocess.run(
             [sys.executable, "-m", "orchestration.local.supervisor", str(folder)],
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-            env=child_environment({**environment, STACK_MARKER: str(folder)}), check=False,
+            env=child_environment({**environment, processes.STACK_MARKER: str(folder)}), check=False,
         )  # fmt: skip
     if done.returncode != 0:
         raise StackError(f"the supervisor does not start:\n{tail(folder / 'logs' / 'supervisor.log')}")

@@ -8,11 +8,12 @@ import pytest
 import yaml
 
 from orchestration.local.dagster_home import dagster_yaml, workspace_yaml, write_home
-from orchestration.local.environment import DatabaseUrls, library_environment
+from orchestration.local.database import Databases
+from orchestration.local.environment import dbt_connection, library_environment
 from orchestration.local.services import reachable, service_table
 from orchestration.settings import Settings, load_settings, port_variables
 
-URLS = DatabaseUrls(
+URLS = Databases(
     "postgresql+psycopg2://u:secret@h/b", "postgresql+psycopg2://u:secret@h/d", "postgresql+psycopg2://h/m"
 )
 
@@ -108,3 +109,14 @@ def test_home_is_written_once_and_follows_the_settings(settings: Settings, tmp_p
     assert (home / "dagster.yaml").stat().st_mtime_ns == before
     assert yaml.safe_load((home / "workspace.yaml").read_text()) == workspace_yaml(moved)
     assert sorted(path.name for path in home.iterdir()) == ["dagster.yaml", "workspace.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("url", "parts"),
+    [
+        ("postgresql+psycopg2://u:p%40ss@db.example:6543/b", ("db.example", "6543", "u", "p@ss", "b")),
+        ("postgresql+psycopg2://postgres@/b?host=/state/postgres", ("/state/postgres", "5432", "postgres", "", "b")),
+    ],
+)
+def test_dbt_gets_the_address_in_parts(url: str, parts: tuple[str, ...]) -> None:
+    assert tuple(dbt_connection(url).values()) == parts
