@@ -21,6 +21,7 @@ from models.contracts.vault import VaultAsset, VaultConfig
 from orchestration.universe_schema import (
     WEIGHT_STEP,
     Calendars,
+    LiveSeries,
     Part,
     Reconciliation,
     ReplayRules,
@@ -50,7 +51,7 @@ class Universe(Part):
     reconciliation: Reconciliation
     templates: dict[str, Template]
     simulated: SeriesList
-    live: SeriesList
+    live: LiveSeries
     replay: ReplayRules
     vault_entries: tuple[VaultEntry, ...] = Field(alias="vaults", min_length=1)
 

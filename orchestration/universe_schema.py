@@ -87,6 +87,10 @@ class SeriesList(Part):
     series: tuple[SeriesEntry, ...] = Field(min_length=1)
 
 
+class LiveSeries(SeriesList):
+    history_days: int = Field(ge=1, le=3650, strict=True)
+
+
 class ReplayKind(Part):
     """Expectations of one kind of recording. `known_from`: whether the interval counts before the lag."""
 

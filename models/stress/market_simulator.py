@@ -98,8 +98,9 @@ class _State:
 class CoinHours:
     """Hours of one coin, all arrays of the same length. `hour`: hours since GENESIS, at the open of the bar.
 
-    Prices in USDT rounded to the coin's tick; `volume_base` in coins, `volume_quote` in USDT. `funding_rate`: a
-    fraction for eight hours. `present` is False where the script plants an outage.
+    Prices in USDT rounded to the coin's tick; `volume_base` in coins, `volume_quote` in USDT. `funding_rate` (a
+    fraction for eight hours) and `open_interest` (coins) are those at the open of the bar. `present` is False where
+    the script plants an outage.
     """
 
     hour: NDArray[np.int64]
@@ -181,7 +182,7 @@ class MarketSimulator:
         fed = _FEEDBACK * surprise(factor) - _LEVERAGE * factor + _FAST_NOISE * rng.standard_normal(n)
         fast = autoregress(fed, _FAST, before.fast)
         # What this hour's shock adds is felt from the next hour on.
-        lagged = np.concatenate([[before.fast], fast[:-1]])
+        lagged = _before(before.fast, fast)
         common = glide + slow + lagged + _time_of_day(hour)
         block: dict[str, CoinHours] = {}
         states: list[_CoinState] = []
@@ -191,6 +192,11 @@ class MarketSimulator:
             states.append(state)
         self._blocks.append(block)
         self._state = _State(int(regimes[-1]), float(glide[-1]), float(slow[-1]), float(fast[-1]), tuple(states))
+
+
+def _before(first: float, values: Array) -> Array:
+    """Each value's predecessor: what was known when the hour began."""
+    return np.concatenate([[first], values[:-1]])
 
 
 def _glide_shocks(targets: Array) -> Array:
@@ -257,7 +263,7 @@ def _coin_block(
     level = float(np.log(traits.price))
     log_price = level + autoregress(moves, _PRICE_HALF_LIFE, before.log_price - level)
     close: Array = np.asarray(np.round(np.exp(log_price), traits.decimals), dtype=np.float64)
-    opening = np.concatenate([[before.close], close[:-1]])
+    opening = _before(before.close, close)
     highest, lowest = bridge_extremes(np.log(close / opening), sigma * 0.8, uniforms[0], uniforms[1])
     high = np.maximum(np.round(opening * np.exp(highest), traits.decimals), np.maximum(opening, close))
     low = np.minimum(np.round(opening * np.exp(lowest), traits.decimals), np.minimum(opening, close))
@@ -266,16 +272,17 @@ def _coin_block(
     volume = np.round(traits.volume * activity, 3)
     trades = np.maximum(1, np.round(volume / traits.trade_size / np.exp(0.1 * noise[0]))).astype(np.int64)
     trend = autoregress(shock, _TREND_HALF_LIFE, before.trend)
-    normal_trend = trend / np.sqrt(_TREND_HALF_LIFE / (2 * np.log(2)))
+    normal_trend = _before(before.trend, trend) / np.sqrt(_TREND_HALF_LIFE / (2 * np.log(2)))
     funding = np.round(np.clip(_FUNDING_BASE * (1 + 0.8 * normal_trend + 0.3 * noise[1]), -0.003, 0.003), 8)
-    interest = autoregress(0.004 * noise[2] + 0.001 * shock, 24 * 20.0, before.interest)
+    wander = autoregress(0.004 * noise[2] + 0.001 * shock, 24 * 20.0, before.interest)
+    interest = traits.open_interest * np.exp(_before(before.interest, wander))
     bars = CoinHours(
         hour=hour, open=opening, high=high, low=low, close=close,
         volume_base=volume, volume_quote=np.round(volume * (opening + close) / 2.0, 2), trades=trades,
-        funding_rate=funding, open_interest=np.round(traits.open_interest * np.exp(interest), 3),
+        funding_rate=funding, open_interest=np.round(interest, 3),
         present=np.ones(n, dtype=np.bool_),
     )  # fmt: skip
-    last = _CoinState(float(log_price[-1]), float(own[-1]), float(trend[-1]), float(interest[-1]), float(close[-1]))
+    last = _CoinState(float(log_price[-1]), float(own[-1]), float(trend[-1]), float(wander[-1]), float(close[-1]))
     return _with_faults(coin, traits, bars), last
 
 
