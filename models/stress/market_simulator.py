@@ -11,7 +11,7 @@ times of rows are given by the market source.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -126,25 +126,10 @@ def hours_since_genesis(moment: datetime) -> float:
 
 
 class MarketSimulator:
-    """Coins of one seed. Blocks are kept once made: a later window costs only what is new.
+    """Coins of one seed. Blocks are kept once made: a later window costs only what is new."""
 
-    Parameters
-    ----------
-    seed : the market's seed.
-    coins : names out of COIN_TRAITS.
-
-    Raises
-    ------
-    ValueError
-        If a coin has no traits.
-    """
-
-    def __init__(self, seed: int, coins: Sequence[str] = tuple(COIN_TRAITS)) -> None:
-        unknown = sorted(set(coins) - set(COIN_TRAITS))
-        if unknown:
-            raise ValueError(f"coins: the simulator has no traits of {unknown}, only of {sorted(COIN_TRAITS)}")
+    def __init__(self, seed: int) -> None:
         self._seed = seed
-        # All coins are made whatever is asked: their order fixes the state.
         self._blocks: list[dict[str, CoinHours]] = []
         self._state = _State(
             regime=1, glide=0.1, slow=0.0, fast=0.0,
@@ -152,7 +137,15 @@ class MarketSimulator:
         )  # fmt: skip
 
     def hours(self, coin: str, first: int, last: int) -> CoinHours:
-        """Bars of `coin` whose hour lies in [first, last), hours before GENESIS left out."""
+        """Bars of `coin` whose hour lies in [first, last), hours before GENESIS left out.
+
+        Raises
+        ------
+        ValueError
+            If the coin has no traits.
+        """
+        if coin not in COIN_TRAITS:
+            raise ValueError(f"series: the simulator has no traits of {coin!r}, only of {sorted(COIN_TRAITS)}")
         first = max(first, 0)
         while len(self._blocks) * BLOCK_HOURS < last:
             self._extend()
