@@ -19,6 +19,7 @@ OPS_FRESHNESS = "ops.freshness"
 OPS_RECONCILIATION = "ops.reconciliation"
 OPS_JOB_RUNS = "ops.job_runs"
 OPS_PROVIDER_STATE = "ops.provider_state"
+OPS_WATERMARKS = "ops.watermarks"
 
 ML_WALK_FORWARD = "ml.walk_forward"
 ML_EVALUATIONS = "ml.evaluations"

@@ -38,7 +38,9 @@ def _create(table: str, columns: str, partitioned: bool) -> None:
     # Revision scans and "as known at" reads.
     op.execute(f"create index {table}_known on raw.{table} (series, interval, available_at)")
     # What was stored since the last build of the features: rows arrive in this order, so a few bytes a page suffice.
-    op.execute(f"create index {table}_recorded on raw.{table} using brin (recorded_at) with (pages_per_range = 16)")
+    op.execute(
+        f"create index {table}_recorded on raw.{table} using brin (recorded_at, seq) with (pages_per_range = 16)"
+    )
     if partitioned:
         for low, high in pairwise(_BOUNDS):
             name = "early" if low == "minvalue" else low[1:5]

@@ -71,6 +71,12 @@ def upgrade() -> None:
             failures integer not null default 0, open_until timestamptz, last_error_kind text,
             updated_at timestamptz not null default clock_timestamp()
         )""")
+    # How far each check has read each raw table: only what was stored since is judged again.
+    op.execute("""
+        create table ops.watermarks (
+            task text not null, dataset text not null, seq bigint not null,
+            updated_at timestamptz not null default clock_timestamp(), primary key (task, dataset)
+        )""")
 
 
 def downgrade() -> None:

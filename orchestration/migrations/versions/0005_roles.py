@@ -37,6 +37,7 @@ def _grant() -> None:
         op.execute(f"alter default privileges in schema {schema} grant select on tables to {roles}")
     for schema in ("raw", "ops", "ml", "risk"):
         op.execute(f"grant insert, update on all tables in schema {schema} to ballast_writer")
+    op.execute("grant delete on ops.gaps to ballast_writer")  # a gap is split into what was filled and what was not
     op.execute("grant insert, update on all tables in schema keeper to ballast_keeper")
     op.execute("grant insert on raw.vault_snapshots to ballast_keeper")
 
