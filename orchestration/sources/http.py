@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import logging
 import random
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
@@ -96,11 +98,17 @@ class KeyTransport(httpx.BaseTransport):
         self._inner.close()
 
 
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Reading the certificates takes longer (50 ms) than most requests."""
+    return httpx.create_ssl_context()
+
+
 def new_client(transport: httpx.BaseTransport | None = None, timeout_s: float = 10.0) -> httpx.Client:
     # Its debug lines quote response headers, and a redirect may repeat the key in one.
     logging.getLogger("httpcore").setLevel(logging.WARNING)
     return httpx.Client(
-        transport=KeyTransport(transport or httpx.HTTPTransport()),
+        transport=KeyTransport(transport or httpx.HTTPTransport(verify=_trusted())),
         timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 5.0)),
         follow_redirects=False,
         headers={"User-Agent": "ballast", "Accept": "application/json"},
