@@ -5,7 +5,11 @@
     incremental_strategy='delete+insert',
     unique_key=['series', 'ts'],
     on_schema_change='fail',
-    indexes=[{'columns': ['series', 'ts'], 'unique': true}, {'columns': ['built_at']}],
+    indexes=[
+        {'columns': ['series', 'ts'], 'unique': true},
+        {'columns': ['ts']},
+        {'columns': ['built_at']},
+    ],
     post_hook="{{ analyze_once() }}",
 ) }}
 {%- set since = last_build(this) -%}

@@ -159,7 +159,7 @@ select
     windows.close,
     windows.n_obs::int as n_obs,
     24 as n_expected,
-    1 - windows.observed_30d::float8 / windows.slots_30d as share_imputed,
+    (windows.slots_30d - windows.observed_30d)::float8 / windows.slots_30d as share_imputed,
     windows.is_held,
     windows.unchanged_share,
     windows.rv_w,

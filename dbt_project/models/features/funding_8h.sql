@@ -7,6 +7,7 @@
     indexes=[
         {'columns': ['series', 'ts'], 'unique': true},
         {'columns': ['base', 'available_at']},
+        {'columns': ['ts']},
         {'columns': ['built_at']},
     ],
     post_hook="{{ analyze_once() }}",

@@ -1,5 +1,5 @@
 -- One row per (series, interval) whose calendar is explicit: slots expected, seen, missing and held since its first row.
-{{ config(materialized='view', tags=['deploy']) }}
+{{ config(materialized='kept_view') }}
 
 select
     series,

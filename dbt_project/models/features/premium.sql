@@ -8,6 +8,7 @@
     indexes=[
         {'columns': ['series', 'ts'], 'unique': true},
         {'columns': ['quote', 'available_at']},
+        {'columns': ['ts']},
         {'columns': ['built_at']},
     ],
     post_hook="{{ analyze_once() }}",

@@ -8,6 +8,7 @@
     indexes=[
         {'columns': ['series', 'day'], 'unique': true},
         {'columns': ['series', 'obs_no']},
+        {'columns': ['day']},
         {'columns': ['built_at']},
     ],
     post_hook="{{ analyze_once() }}",

@@ -64,7 +64,11 @@ daily as (
     select
         *,
         case when ret is not null then greatest(variance, {{ rv_floor() }}) end as rv,
-        lag(close) over (partition by series order by day) as close_before
+        lag(close) over (partition by series order by day) as close_before,
+        least(22, fx_day_no - first_fx_day_no + 1) as expected_22d,
+        count(*) filter (where is_observed) over (
+            partition by series order by fx_day_no range between 21 preceding and current row
+        ) as observed_22d
     from guarded
 ),
 
@@ -86,10 +90,7 @@ windows as (
         sum(ret * ret) over w22 as squares,
         max(ret * ret) over w22 as largest_square,
         count(ret) over w22 >= 17 as is_enough,
-        max(available_at) over w30 as known_at,
-        count(*) filter (where is_observed) over (
-            partition by series order by fx_day_no range between 21 preceding and current row
-        ) as observed_22d
+        max(available_at) over w30 as known_at
     from changes
     window
         w5 as (partition by series order by day rows between 4 preceding and current row),
@@ -145,9 +146,8 @@ select
     windows.close,
     windows.is_observed::int as n_obs,
     1 as n_expected,
-    greatest(
-        0, 1 - windows.observed_22d::float8 / least(22, windows.fx_day_no - windows.first_fx_day_no + 1)
-    ) as share_imputed,
+    -- A print on a holiday can make more observations than FX days.
+    greatest(0, windows.expected_22d - windows.observed_22d)::float8 / windows.expected_22d as share_imputed,
     windows.is_held,
     windows.unchanged_share,
     windows.rv_w,

@@ -1,7 +1,7 @@
 -- One row per (series, as_of): what was known about the volatility of a series at that moment. The contract between the
 -- tables and the models. A view: premium and funding are joined as known at `as_of` when it is read, so a late row of
 -- theirs never leaves a stale copy behind.
-{{ config(materialized='view', tags=['deploy']) }}
+{{ config(materialized='kept_view') }}
 
 with
 

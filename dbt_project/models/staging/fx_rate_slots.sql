@@ -8,7 +8,7 @@ revisions as (
         quarantine.reasons,
         coalesce(quarantine.is_flagged, false) as is_flagged,
         quarantine.judged_at,
-        coalesce(quarantine.whole_slot_out or raw_rows.digest = any(quarantine.digests_out), false) as is_out
+        coalesce(quarantine.whole_slot_out or strpos(quarantine.digests_out, raw_rows.digest::text) > 0, false) as is_out
     from {{ source('raw', 'fx_rates') }} as raw_rows
     left join {{ ref('quarantine_state') }} as quarantine
         on quarantine.dataset = 'fx_rates'

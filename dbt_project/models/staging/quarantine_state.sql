@@ -26,8 +26,8 @@ select
     interval,
     ts,
     coalesce(bool_or(is_out and digest is null), false) as whole_slot_out,
-    coalesce(array_agg(digest) filter (where is_out and digest is not null), '{}') as digests_out,
-    array_agg(distinct reason order by reason) as reasons,
+    coalesce(string_agg(digest::text, ' ') filter (where is_out and digest is not null), '') as digests_out,
+    string_agg(distinct reason, ', ' order by reason) as reasons,
     bool_or(action = 'flag') as is_flagged,
     max(last_event_at) as judged_at
 from judged

@@ -9,7 +9,7 @@ revisions as (
         and quarantine.series = raw_rows.series
         and quarantine.interval = raw_rows.interval
         and quarantine.ts = raw_rows.ts
-    where not coalesce(quarantine.whole_slot_out or raw_rows.digest = any(quarantine.digests_out), false)
+    where not coalesce(quarantine.whole_slot_out or strpos(quarantine.digests_out, raw_rows.digest::text) > 0, false)
 )
 
 select distinct on (series, interval, ts)
