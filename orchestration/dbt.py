@@ -5,8 +5,6 @@ they stand on scores, which stand on features. Loading needs an existing manifes
 parsing at once race for the same files).
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -19,11 +17,13 @@ from dagster_dbt import (
     DagsterDbtTranslator,
     DagsterDbtTranslatorSettings,
     DbtCliResource,
+    DbtProject,
     build_dbt_asset_selection,
     dbt_assets,
 )
 from packaging.version import Version, parse
 
+from orchestration import keys
 from orchestration.dbt_command import DBT_DIR, EXECUTABLE, existing_manifest
 
 POOL = "dbt"  # one dbt run at a time: two of them deadlock on DDL (dbt-core#2801)
@@ -48,6 +48,14 @@ class Translator(DagsterDbtTranslator):
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
         return str(dbt_resource_props["schema"])
+
+    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
+        """Features wait for the gap scan: the views between them and the raw tables take no part in the hourly run,
+        and without them nothing else would keep features behind ingestion."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        if spec.key.path[0] != "features":
+            return spec
+        return spec.merge_attributes(deps=[keys.GAPS])
 
 
 def dbt_resource() -> Dbt:
