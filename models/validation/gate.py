@@ -1,0 +1,113 @@
+"""The gate: which member may serve a panel and horizon. Nothing is promoted without evidence against the baselines.
+
+The challenger must beat the best baseline on the panel's mean loss, significantly, and also where losses are not
+capped; else the best baseline serves, and where no baseline beats EWMA, EWMA does.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from models.validation.evaluation import best_baseline, comparable, panel_losses
+from models.validation.losses import diebold_mariano
+from models.volatility.ewma import Ewma
+from models.volatility.members import BASELINES
+
+SIGNIFICANCE = 0.05
+MAX_UNCAPPED_RATIO = 1.0  # the cap forgives under-forecasting of the worst days: there the challenger may not be worse
+MIN_DATES = 250  # about a year: fewer date means carry no test
+
+
+@dataclass(frozen=True, slots=True)
+class GateDecision:
+    """Champion of a panel and horizon, why, and the figures it rests on.
+
+    `table`: one row per member: `model`, `qlike`, `qlike_uncapped`, `ratio`, `ratio_uncapped` (to the best baseline),
+    `dm_p_value` (one-sided, date means), `accepted`. `dates`: number of date means compared.
+    """
+
+    horizon_days: int
+    champion: str
+    best_baseline: str
+    promoted: bool  # True: the champion is not a baseline
+    dates: int
+    reasons: tuple[str, ...]
+    table: pd.DataFrame
+
+
+def decide(walk_forward: pd.DataFrame) -> GateDecision:
+    """Decide from the walk-forward of one panel and horizon.
+
+    Raises
+    ------
+    ValueError
+        The frame mixes horizons or holds no baseline.
+    """
+    horizons = walk_forward["horizon_days"].unique()
+    if len(horizons) != 1:
+        raise ValueError(f"one horizon at a time: the frame holds {sorted(int(h) for h in horizons)}")
+    horizon = int(horizons[0])
+    rows = comparable(walk_forward)
+    capped, uncapped = panel_losses(rows), panel_losses(rows, "loss_uncapped")
+    if len(capped) < MIN_DATES:
+        why = f"{len(capped)} comparable dates are fewer than {MIN_DATES}: {Ewma.name} serves until there are more"
+        empty = pd.DataFrame(columns=["model", "qlike", "qlike_uncapped", "ratio", "ratio_uncapped", "dm_p_value"])
+        return GateDecision(horizon, Ewma.name, Ewma.name, False, len(capped), (why,), empty)
+    best = best_baseline(capped.mean())
+    table = pd.DataFrame([_figures(str(model), best, capped, uncapped, horizon) for model in capped.columns])
+    reasons = [_about_baseline(best, capped)]
+    champion = best
+    for figures in table[~table["model"].isin(BASELINES)].sort_values("qlike").to_dict("records"):
+        objections = _objections(figures)
+        name, ratio, p = figures["model"], figures["ratio"], figures["dm_p_value"]
+        if not objections and champion == best:
+            champion = str(name)
+            reasons.append(
+                f"{name} accepted: QLIKE {ratio:.3f} of {best}, p = {p:.4f}, uncapped {figures['ratio_uncapped']:.3f}"
+            )
+        else:
+            reasons.append(f"{name} refused: {'; '.join(objections) or 'another challenger is better'}")
+    table["accepted"] = table["model"] == champion
+    return GateDecision(horizon, champion, best, champion != best, len(capped), tuple(reasons), table)
+
+
+def _figures(
+    model: str, best: str, capped: pd.DataFrame, uncapped: pd.DataFrame, horizon: int
+) -> dict[str, str | float]:
+    own, base = capped[model].to_numpy(), capped[best].to_numpy()
+    return {
+        "model": model,
+        "qlike": float(own.mean()),
+        "qlike_uncapped": float(uncapped[model].mean()),
+        "ratio": float(own.mean() / base.mean()),
+        "ratio_uncapped": float(uncapped[model].mean() / uncapped[best].mean()),
+        "dm_p_value": math.nan if model == best else diebold_mariano(own, base, horizon)[1],
+    }
+
+
+def _objections(figures: dict[str, str | float]) -> list[str]:
+    ratio, p, raw = (float(figures[name]) for name in ("ratio", "dm_p_value", "ratio_uncapped"))
+    out = []
+    if not np.isfinite([ratio, p, raw]).all():
+        return ["its losses are not finite"]
+    if ratio >= 1.0:
+        out.append(f"QLIKE {ratio:.3f} of the best baseline is not below it")
+    if p >= SIGNIFICANCE:
+        out.append(f"the difference could be chance (p = {p:.3f}, needs < {SIGNIFICANCE})")
+    if raw > MAX_UNCAPPED_RATIO:
+        out.append(f"without the cap its loss is {raw:.3f} of the baseline: it under-forecasts the worst days")
+    return out
+
+
+def _about_baseline(best: str, capped: pd.DataFrame) -> str:
+    if best == Ewma.name:
+        return f"{best} is the best baseline: nothing beats it"
+    return (
+        f"{best} is the best baseline: QLIKE {capped[best].mean():.4f} against {capped[Ewma.name].mean():.4f} of EWMA"
+        if (Ewma.name in capped)
+        else f"{best} is the best baseline: QLIKE {capped[best].mean():.4f}"
+    )

@@ -1,0 +1,31 @@
+"""The members that compete for a panel, by name, in the order in which ties are broken."""
+
+from __future__ import annotations
+
+from models.contracts.market import SeriesKind
+from models.volatility.ewma import Ewma
+from models.volatility.forecaster import Forecaster
+from models.volatility.garch import Garch
+from models.volatility.har import Har, LogHar
+
+BASELINES: dict[str, type[Forecaster]] = {member.name: member for member in (Ewma, Garch, Har, LogHar)}
+CHALLENGER = "lightgbm"
+MEMBERS = (*BASELINES, CHALLENGER)
+POOLED = (CHALLENGER,)
+
+
+def make(name: str, kind: SeriesKind, horizon_days: int, threads: int = 1) -> Forecaster:
+    """A fresh member.
+
+    Raises
+    ------
+    ValueError
+        `name` is not one of `MEMBERS`.
+    """
+    if name == CHALLENGER:
+        from models.volatility.lightgbm_forecaster import LightGbm  # 3 s of import that baselines do not need
+
+        return LightGbm(kind, horizon_days, threads)
+    if name not in BASELINES:
+        raise ValueError(f"there is no forecaster named {name!r}: choose from {', '.join(MEMBERS)}")
+    return BASELINES[name](kind, horizon_days, threads)

@@ -1,0 +1,73 @@
+"""What a series turned out to be at each origin, and the probability laws that rest on it.
+
+Shared by the walk-forward and by the bundle that is served, so that both speak of the same target and threshold.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.contracts.horizons import RV_FLOOR, Protocol
+from models.contracts.market import SeriesKind
+from models.risk.var import ADAPTIVE_STEP
+from models.timeseries.realised import UNCHANGED_WINDOW
+from models.volatility.calibration import calibrated_path
+from models.volatility.law import spike_path
+from models.volatility.panel import Grid
+from models.volatility.targets import forward_mean, known_threshold, refit_points
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+MANAGED_SHARE = 0.20
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """All (n,): `target` V, `threshold` known at the row, `spike` 1 if V > threshold (NaN while open), `ret_next` the
+    return of the next day, `managed` whether the measured variance stood still too often to be scored."""
+
+    horizon_days: int
+    target: FloatArray
+    threshold: FloatArray
+    spike: FloatArray
+    ret_next: FloatArray
+    managed: BoolArray
+
+
+def outcomes_of(grid: Grid, kind: SeriesKind, protocol: Protocol, horizon_days: int) -> Outcomes:
+    target = forward_mean(grid.rv, horizon_days)
+    threshold = known_threshold(target, horizon_days, protocol.spike_window)
+    known = np.isfinite(target) & np.isfinite(threshold)
+    spike = np.where(known, (target > threshold).astype(float), np.nan)
+    return Outcomes(horizon_days, target, threshold, spike, np.append(grid.ret[1:], np.nan), managed(grid, kind))
+
+
+def managed(grid: Grid, kind: SeriesKind) -> BoolArray:
+    """(n,) whether a rate stood still on over 20 % of the last 22 observations.
+
+    A fixing stands still when it repeats; a range also moves within the day, so there the floor of variance decides.
+    """
+    if kind is SeriesKind.FIXINGS:
+        with np.errstate(invalid="ignore"):
+            return np.asarray(grid.columns["unchanged_share"] > MANAGED_SHARE)
+    if kind is SeriesKind.RANGES:
+        still = np.concatenate([np.zeros(UNCHANGED_WINDOW - 1), (grid.rv <= RV_FLOOR).astype(float)])
+        share = np.lib.stride_tricks.sliding_window_view(still, UNCHANGED_WINDOW).mean(axis=1)
+        return np.asarray(share > MANAGED_SHARE)
+    return np.zeros(len(grid), dtype=bool)
+
+
+def spike_probabilities(outcomes: Outcomes, forecast: FloatArray, protocol: Protocol) -> tuple[FloatArray, FloatArray]:
+    """(n,) probability by the law of the member's own errors, and the same calibrated on known outcomes."""
+    law = spike_path(outcomes.target, forecast, outcomes.threshold, outcomes.horizon_days, protocol.spike_window)
+    refits = refit_points(len(forecast), protocol)
+    return law, calibrated_path(law, outcomes.spike, outcomes.horizon_days, refits)
+
+
+def adaptive_step(kind: SeriesKind) -> float:
+    """Currencies turn from calm to crisis for months: there the tail level follows its own hits."""
+    return ADAPTIVE_STEP if kind in (SeriesKind.RANGES, SeriesKind.FIXINGS) else 0.0

@@ -1,0 +1,100 @@
+"""Whether a series may be given a number now, and if not, why and from when on.
+
+Rules of `models.contracts.score.ScoreStatus`. Pure: the moment of scoring is passed in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from models.contracts.market import SeriesKind
+from models.contracts.score import ScoreStatus
+from models.volatility.law import MIN_ERRORS
+from models.volatility.outcomes import Outcomes
+from models.volatility.panel import Grid
+
+FX = (SeriesKind.RANGES, SeriesKind.FIXINGS)
+DAYS = {True: (500, 450), False: (365, 330)}  # is FX -> days required, of which not missing
+MAX_AGE = pd.Timedelta(hours=2)  # two bars
+MAX_AGE_BUSINESS_DAYS = 3
+IMPUTED_WARNING = 0.10  # share of the inputs; the keeper's own limit is wider
+CALENDAR_PER_OBSERVATION = 7 / 5
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`required`, `received`, `sufficient_on` are set for insufficient data only."""
+
+    status: ScoreStatus
+    reasons: tuple[str, ...] = ()
+    required: int | None = None
+    received: int | None = None
+    sufficient_on: pd.Timestamp | None = None
+
+    @property
+    def gives_number(self) -> bool:
+        return self.status in (ScoreStatus.OK, ScoreStatus.DEGRADED)
+
+
+def judge(
+    grid: Grid, outcomes: Outcomes, kind: SeriesKind, errors: int, forecast: float, now: pd.Timestamp | None
+) -> Verdict:
+    """Verdict on the last row of a grid.
+
+    Parameters
+    ----------
+    errors : known forecast errors behind the law of this series
+    forecast : variance a day made at the last row; NaN if the inputs do not allow one
+    now : moment of scoring (aware); None judges the series at its own last row, without an age
+    """
+    as_of = pd.Timestamp(grid.as_of[-1]).tz_localize("UTC")
+    if grid.columns["is_held"][-1] == 1.0:
+        return Verdict(ScoreStatus.QUARANTINED, ("the newest print is held until others confirm it",))
+    if outcomes.managed[-1]:
+        return Verdict(ScoreStatus.MANAGED, ("the rate stood still on over 20 % of the last 22 observations",))
+    short = _shortage(grid, kind, errors, as_of)
+    if short is not None:
+        return short
+    if not np.isfinite(forecast) or not np.isfinite(outcomes.threshold[-1]):
+        why = "the newest days are missing: no forecast can be made from what is there"
+        return Verdict(ScoreStatus.INSUFFICIENT_DATA, (why,))
+    if now is not None and _is_stale(as_of, now, kind):
+        return Verdict(ScoreStatus.STALE, (f"the newest observation closed at {as_of.isoformat()}",))
+    reasons = _doubts(grid)
+    return Verdict(ScoreStatus.DEGRADED if reasons else ScoreStatus.OK, reasons)
+
+
+def _shortage(grid: Grid, kind: SeriesKind, errors: int, as_of: pd.Timestamp) -> Verdict | None:
+    required, present = DAYS[kind in FX]
+    recent = grid.rv[-required:]
+    for what, need, have in (
+        ("days of history", required, len(recent)),
+        ("days that are not missing", present, int(np.isfinite(recent).sum())),
+        ("known forecast errors", MIN_ERRORS, errors),
+    ):
+        if have < need:
+            days = (need - have) * (CALENDAR_PER_OBSERVATION if kind in FX else 1.0)
+            when = as_of + pd.Timedelta(days=int(np.ceil(days)))
+            why = f"{need} {what} required, {have} received: enough on {when.date().isoformat()} at the earliest"
+            return Verdict(ScoreStatus.INSUFFICIENT_DATA, (why,), need, have, when)
+    return None
+
+
+def _is_stale(as_of: pd.Timestamp, now: pd.Timestamp, kind: SeriesKind) -> bool:
+    if kind in FX:
+        first, last = (np.datetime64(moment.tz_convert("UTC").date()) for moment in (as_of, now))
+        return int(np.busday_count(first, last)) > MAX_AGE_BUSINESS_DAYS
+    return bool(now - as_of > MAX_AGE)
+
+
+def _doubts(grid: Grid) -> tuple[str, ...]:
+    reasons = []
+    if np.isnan(grid.rv[-1]):
+        reasons.append("the newest day has too few bars: the mean of the days around it stands in")
+    imputed = grid.columns["share_imputed"][-1]
+    if imputed > IMPUTED_WARNING:
+        reasons.append(f"{imputed:.0%} of the inputs are imputed")
+    return tuple(reasons)

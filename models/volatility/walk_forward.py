@@ -1,0 +1,161 @@
+"""Out-of-sample forecasts of every member at every origin: protocol `vol-wf-1`.
+
+Models of one series are refitted every 28 days (21 observations for rates), pooled ones every 56 (126) days, on
+expanding windows; a row trains only if its target window plus one day of embargo has closed. Threads share the refits
+of the pool and the laws of the series; the result does not depend on their number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from models.contracts.market import SeriesKind
+from models.risk.var import tail_path
+from models.volatility.law import volatility_score
+from models.volatility.members import MEMBERS, POOLED, make
+from models.volatility.outcomes import adaptive_step, outcomes_of, spike_probabilities
+from models.volatility.panel import Panel, build_panel
+from models.volatility.targets import first_fit, refit_points
+
+FloatArray = NDArray[np.float64]
+Progress = Callable[[str], None]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+END_OF_TIME = np.datetime64("9999-01-01")
+
+
+def silent(message: str) -> None:
+    """Progress reporter that reports nothing."""
+
+
+def walk_forward(
+    panel: pd.DataFrame | Panel,
+    kind: SeriesKind,
+    horizon_days: int,
+    members: Sequence[str] = MEMBERS,
+    threads: int = 1,
+    progress: Progress = silent,
+) -> pd.DataFrame:
+    """Forecasts of `members` for every origin past half the warm-up.
+
+    Parameters
+    ----------
+    panel : rows of `features.volatility` of one kind, several series, or a panel built from them
+
+    Returns
+    -------
+    One row per (model, series, origin): `model`, `series`, `horizon_days`, `origin` (date), `as_of`, `issued_at`
+    (= as_of), `rv_forecast`, `realised` (NaN while open), `threshold`, `p_spike`, `score`, `var99`, `es99` (horizon
+    of one day only), `ret_next`, `managed`, `scored`. `scored` marks origins past the protocol's warm-up: only they
+    are compared and published; the earlier ones feed the error laws. Rows without a forecast are left out.
+    """
+    built = panel if isinstance(panel, Panel) else build_panel(panel, kind)
+    frames = []
+    for member in members:
+        progress(f"{kind} h={horizon_days} {member}: {len(built.grids)} series")
+        if member in POOLED:
+            forecasts = pooled_paths(built, member, horizon_days, threads)
+        else:
+            forecasts = own_paths(built, member, horizon_days)
+
+        def frame(series: str, member: str = member, forecasts: dict[str, FloatArray] = forecasts) -> pd.DataFrame:
+            return _frame(built, member, series, forecasts[series], horizon_days)
+
+        frames += _map(frame, built.grids, threads)
+    if not frames:
+        raise ValueError(f"nothing to forecast: no series or no members in the {kind} panel")
+    return pd.concat(frames, ignore_index=True)
+
+
+def own_paths(panel: Panel, member: str, horizon_days: int) -> dict[str, FloatArray]:
+    """Forecasts (n,) by series of a member that is fitted to each series by itself; NaN before the first fit."""
+
+    def one(series: str) -> FloatArray:
+        alone = panel.only(series)
+        grid = alone.grids[series]
+        forecaster = make(member, panel.kind, horizon_days)
+        out = np.full(len(grid), np.nan)
+        points = refit_points(len(grid), panel.protocol)
+        for start, stop in zip(points, [*points[1:], len(grid)], strict=bool(points)):
+            forecaster.fit(alone, grid.as_of[start])
+            out[start:stop] = forecaster.forecast(alone, series, start, stop)
+        return out
+
+    # Not threaded: an optimiser that hands the interpreter lock over at every step is ten times slower, not faster.
+    return {series: one(series) for series in panel.grids}
+
+
+def pool_refit_dates(panel: Panel) -> list[np.datetime64]:
+    """Refit dates of the pool: from the day on which a quarter of the series has its first own fit."""
+    protocol = panel.protocol
+    fit = first_fit(protocol)
+    starts = sorted(grid.as_of[fit] for grid in panel.grids.values() if len(grid) > fit)
+    if not starts:
+        return []
+    first, last = starts[len(starts) // 4], max(grid.as_of[-1] for grid in panel.grids.values())
+    return list(np.arange(first, last + np.timedelta64(1, "D"), np.timedelta64(protocol.pool_refit_step, "D")))
+
+
+def pooled_paths(panel: Panel, member: str, horizon_days: int, threads: int = 1) -> dict[str, FloatArray]:
+    """Forecasts (n,) by series of a member with one fit for the panel; refit dates do not depend on each other."""
+    dates = pool_refit_dates(panel)
+    spans = list(zip(dates, [*dates[1:], END_OF_TIME], strict=bool(dates)))
+    out = {series: np.full(len(grid), np.nan) for series, grid in panel.grids.items()}
+
+    def several(part: Sequence[tuple[np.datetime64, np.datetime64]]) -> None:
+        forecaster = make(member, panel.kind, horizon_days)
+        for start, stop in part:
+            forecaster.fit(panel, start)
+            for series, grid in panel.grids.items():
+                low, high = (int(np.searchsorted(grid.as_of, moment)) for moment in (start, stop))
+                low = max(low, first_fit(panel.protocol))
+                if low < high:
+                    out[series][low:high] = forecaster.forecast(panel, series, low, high)
+
+    _map(several, [spans[worker::threads] for worker in range(threads)], threads)
+    return out
+
+
+def _frame(panel: Panel, member: str, series: str, forecast: FloatArray, horizon_days: int) -> pd.DataFrame:
+    grid, protocol = panel.grids[series], panel.protocol
+    outcomes = outcomes_of(grid, panel.kind, protocol, horizon_days)
+    _, probability = spike_probabilities(outcomes, forecast, protocol)
+    var = es = np.full(len(grid), np.nan)
+    if horizon_days == 1:
+        var, es, _ = tail_path(grid.ret, forecast, adaptive_step(panel.kind))
+    as_of = pd.DatetimeIndex(grid.as_of).tz_localize("UTC")
+    out = pd.DataFrame(
+        {
+            "model": member,
+            "series": series,
+            "horizon_days": horizon_days,
+            "origin": as_of.tz_localize(None).normalize() - pd.Timedelta(days=1),
+            "as_of": as_of,
+            "issued_at": as_of,
+            "rv_forecast": forecast,
+            "realised": outcomes.target,
+            "threshold": outcomes.threshold,
+            "p_spike": probability,
+            "score": volatility_score(probability),
+            "var99": var,
+            "es99": es,
+            "ret_next": outcomes.ret_next,
+            "managed": outcomes.managed,
+            "scored": np.arange(len(grid)) >= protocol.warm_up,
+        }
+    )
+    return out[np.isfinite(forecast)]
+
+
+def _map(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> list[Result]:
+    if threads <= 1:
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(function, items))
