@@ -37,7 +37,7 @@ class Frankfurter(RateProvider):
     name: ClassVar[str] = "frankfurter"
     base_url: ClassVar[str] = "https://api.frankfurter.dev"
     quota: ClassVar[Quota] = Quota(1000, Every.DAY)  # no limit is published; this is a courtesy
-    business_days: ClassVar[bool] = True
+    quiet_days: ClassVar[int] = 5  # from the Thursday before Easter to the Tuesday after it
 
     def latest(self, codes: Sequence[str]) -> RateTable:
         return self.http.get("/v1/latest", self._params(codes), judge, latest_table)

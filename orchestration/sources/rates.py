@@ -84,7 +84,7 @@ class RateProvider(Provider):
     """A provider of daily tables. `latest` costs one request for all series, `past` what the provider needs."""
 
     datasets: ClassVar[frozenset[Dataset]] = frozenset({Dataset.FX_RATES})
-    business_days: ClassVar[bool] = False  # True: an older newest table is a weekend, a holiday or an early hour
+    quiet_days: ClassVar[int] = 0  # age of the newest table that is no fault: weekends, holidays, early hours
 
     @abstractmethod
     def latest(self, codes: Sequence[str]) -> RateTable:
@@ -111,7 +111,7 @@ class RateProvider(Provider):
             try:
                 newest = self.latest(codes)
                 tables.append(newest)
-                if newest.ts < window.today and not self.business_days:
+                if newest.ts < window.today - timedelta(days=self.quiet_days):
                     missing = Stale(self.name, f"the newest rates are of {newest.day}")
             except ProviderError as error:
                 missing = error

@@ -136,11 +136,11 @@ def test_named_series_only_and_strangers_are_said() -> None:
     specs = [rate_spec("USDNGN", *CHAIN), rate_spec("USDKES", *CHAIN)]
     with serving(world()) as server:
         fetch = live_market(specs, server.url, Wall(NOW)).fetch(
-            Dataset.FX_RATES, TODAY, NOW, NOW, series=["USDNGN:official", "USDXXX:official"]
+            Dataset.FX_RATES, TODAY, NOW, NOW, series=["USDNGN:official", "USDQQQ:official"]
         )
     assert fetch.frame["series"].tolist() == ["USDNGN:official"]
     assert [(a.series, a.error_kind) for a in fetch.answers] == [
-        ("USDXXX:official", "unknown_series"),
+        ("USDQQQ:official", "unknown_series"),
         ("USDNGN:official", None),
     ]
 

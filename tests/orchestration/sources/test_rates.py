@@ -141,13 +141,17 @@ def test_old_newest_table_is_stale(provider: str) -> None:
     assert (len(fetch.frame), [a.error_kind for a in fetch.answers]) == (0, ["stale"])
 
 
-def test_weekend_of_a_business_day_provider_is_no_fault() -> None:
-    sunday = utc("2026-03-08T12:00:00")
+@pytest.mark.parametrize(
+    ("day", "answer"),
+    [("2026-03-08", ("ok", None)), ("2026-03-11", ("ok", None)), ("2026-03-12", ("failed", "stale"))],
+)
+def test_quiet_days_of_a_business_day_provider_are_no_fault(day: str, answer: tuple[str, str | None]) -> None:
+    now = utc(f"{day}T12:00:00")
     friday = {"amount": 1.0, "base": "USD", "date": "2026-03-06", "rates": {"ZAR": 16.4}}
     with serving(Canned(friday)) as server:
-        market = live_market([rate_spec("USDZAR", "frankfurter")], server.url, Wall(sunday))
-        fetch = market.fetch(Dataset.FX_RATES, utc("2026-03-08"), sunday, sunday)
-    assert (len(fetch.frame), [(a.outcome, a.rows) for a in fetch.answers]) == (0, [("ok", 0)])
+        market = live_market([rate_spec("USDZAR", "frankfurter")], server.url, Wall(now))
+        fetch = market.fetch(Dataset.FX_RATES, utc(day), now, now)
+    assert (len(fetch.frame), [(a.outcome, a.error_kind) for a in fetch.answers]) == (0, [answer])
 
 
 def test_one_request_serves_all_series_of_a_table() -> None:

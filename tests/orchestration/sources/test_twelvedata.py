@@ -36,9 +36,9 @@ def test_newest_first_becomes_rows_in_order_without_the_running_day() -> None:
 
 
 def test_batch_with_an_unknown_pair() -> None:
-    unknown = {"code": 400, "message": "**symbol** not found: USD/XXX.", "status": "error"}
-    body = {"USD/NGN": series("USD/NGN", "2026-03-03"), "USD/XXX": unknown}
-    found, asked = fetch(Canned(body), spec(), spec("USDXXX"))
+    unknown = {"code": 400, "message": "**symbol** not found: USD/QQQ.", "status": "error"}
+    body = {"USD/NGN": series("USD/NGN", "2026-03-03"), "USD/QQQ": unknown}
+    found, asked = fetch(Canned(body), spec(), spec("USDQQQ"))
     assert len(asked) == 1
     assert found.frame["series"].tolist() == ["USDNGN:twelvedata"]
     assert [a.error_kind for a in found.answers] == [None, "unknown_symbol"]
