@@ -61,14 +61,12 @@ def decide(walk_forward: pd.DataFrame) -> GateDecision:
     table = pd.DataFrame([_figures(str(model), best, capped, uncapped, horizon) for model in capped.columns])
     reasons = [_about_baseline(best, capped)]
     champion = best
-    for figures in table[~table["model"].isin(BASELINES)].sort_values("qlike").to_dict("records"):
-        objections = _objections(figures)
-        name, ratio, p = figures["model"], figures["ratio"], figures["dm_p_value"]
+    for _, figures in table[~table["model"].isin(BASELINES)].sort_values("qlike").iterrows():
+        name, ratio, p, raw = (figures[column] for column in ("model", "ratio", "dm_p_value", "ratio_uncapped"))
+        objections = _objections(float(ratio), float(p), float(raw))
         if not objections and champion == best:
             champion = str(name)
-            reasons.append(
-                f"{name} accepted: QLIKE {ratio:.3f} of {best}, p = {p:.4f}, uncapped {figures['ratio_uncapped']:.3f}"
-            )
+            reasons.append(f"{name} accepted: QLIKE {ratio:.3f} of {best}, p = {p:.4f}, uncapped {raw:.3f}")
         else:
             reasons.append(f"{name} refused: {'; '.join(objections) or 'another challenger is better'}")
     table["accepted"] = table["model"] == champion
@@ -89,8 +87,7 @@ def _figures(
     }
 
 
-def _objections(figures: dict[str, str | float]) -> list[str]:
-    ratio, p, raw = (float(figures[name]) for name in ("ratio", "dm_p_value", "ratio_uncapped"))
+def _objections(ratio: float, p: float, raw: float) -> list[str]:
     out = []
     if not np.isfinite([ratio, p, raw]).all():
         return ["its losses are not finite"]
@@ -105,9 +102,6 @@ def _objections(figures: dict[str, str | float]) -> list[str]:
 
 def _about_baseline(best: str, capped: pd.DataFrame) -> str:
     if best == Ewma.name:
-        return f"{best} is the best baseline: nothing beats it"
-    return (
-        f"{best} is the best baseline: QLIKE {capped[best].mean():.4f} against {capped[Ewma.name].mean():.4f} of EWMA"
-        if (Ewma.name in capped)
-        else f"{best} is the best baseline: QLIKE {capped[best].mean():.4f}"
-    )
+        return f"{best} is the best baseline: nothing simple beats it"
+    against = f" against {capped[Ewma.name].mean():.4f} of {Ewma.name}" if Ewma.name in capped else ""
+    return f"{best} is the best baseline: QLIKE {capped[best].mean():.4f}{against}"

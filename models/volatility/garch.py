@@ -31,6 +31,7 @@ BACKCAST_DECAY = 0.94
 START = (0.0, 0.0, 0.94, 0.06, 6.0)  # mu, ln of long-run over sample variance, persistence, alpha's share of it, nu
 NU_RANGE = (2.1, 200.0)
 LOGIT_RANGE = (-12.0, 12.0)
+OPTIMISER = {"maxiter": 200, "ftol": 1e-8, "gtol": 1e-5}  # the next digits of the likelihood cost twice the steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def fit_garch(returns: FloatArray, warm_start: Sequence[float] | None = None) ->
         jac=True,
         method="L-BFGS-B",
         bounds=bounds,
-        options={"maxiter": 200, "ftol": 1e-8, "gtol": 1e-5},
+        options=OPTIMISER,
     )
     if not np.isfinite(found.fun):
         return None
