@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -23,7 +22,7 @@ Paths under `/v1` are stable; the same paths without it answer the same.
 
 def create_app(settings: ServingSettings | None = None) -> FastAPI:
     """Build the API. Without settings they are read from the environment (the entry of the server process)."""
-    chosen = settings or load_serving_settings(os.environ)
+    chosen = settings or load_serving_settings()
     engine = make_engine(chosen)
 
     @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -23,8 +24,9 @@ class ServingSettings:
     statement_timeout_ms: int = 5_000
 
 
-def load_serving_settings(env: Mapping[str, str]) -> ServingSettings:
+def load_serving_settings(env: Mapping[str, str] | None = None) -> ServingSettings:
     """Read BALLAST_SERVING_DATABASE_URL and BALLAST_SERVING_ROLE. Raises ServingSettingsError without a URL."""
+    env = os.environ if env is None else env
     url = env.get("BALLAST_SERVING_DATABASE_URL")
     if not url:
         raise ServingSettingsError(

@@ -37,6 +37,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 _MAX_PAGE = 1000
 _SUBJECT = "Series id or `vault:<id>`"
+_SUBJECT_FORM = r"^[A-Za-z0-9_.:/-]{1,100}$"
 
 
 def _score(row: RowMapping, market_time: datetime) -> Score:
@@ -52,9 +53,7 @@ def _score(row: RowMapping, market_time: datetime) -> Score:
 def risk_current(
     store: StoreDep,
     market: MarketDep,
-    subject: Annotated[
-        str | None, Query(max_length=100, description="Series id or `vault:<id>`; all when left out")
-    ] = None,
+    subject: Annotated[str | None, Query(pattern=_SUBJECT_FORM, description=f"{_SUBJECT}; all if unset")] = None,
     horizon_days: Annotated[int | None, Query(ge=1, le=365)] = None,
 ) -> RiskCurrent:
     """Newest scores. An expired score is never among `scores`; if nothing is fresh the answer is a 503."""
@@ -107,7 +106,7 @@ def _decode_cursor(cursor: str) -> tuple[datetime, int]:
 def risk_history(
     store: StoreDep,
     market: MarketDep,
-    subject: Annotated[str, Query(max_length=100, description=_SUBJECT)],
+    subject: Annotated[str, Query(pattern=_SUBJECT_FORM, description=_SUBJECT)],
     horizon_days: Annotated[int | None, Query(ge=1, le=365, description="Shortest one when left out")] = None,
     since: Annotated[
         AwareDatetime | None, Query(alias="from", description="Issued at or after; ISO 8601 with zone")

@@ -1,0 +1,140 @@
+"""Live, ready, health; and what remains of them when the database is empty or away."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import Engine, text
+
+from serving.app import create_app
+from serving.settings import ServingSettings, ServingSettingsError, load_serving_settings
+from tests.serving.conftest import NOW, set_clock
+
+
+def _job(engine: Engine, job: str, run: str, ok: bool, hours_ago: float) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "insert into ops.job_runs (job, run_id, ok, error_text, market_time, started_at, finished_at) "
+                "values (:job, :run, :ok, :error, :at, :at, :at)"
+            ),
+            {
+                "job": job, "run": run, "ok": ok, "error": None if ok else "fixer: outage",
+                "at": NOW - timedelta(hours=hours_ago),
+            },
+        )  # fmt: skip
+
+
+def _freshness(engine: Engine, series: str, age_h: float) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "insert into ops.freshness (dataset, series, interval, newest_ts, newest_available_at, age_s, "
+                "max_age_s, stale, stalled_by, checked_at) "
+                "values ('candles', :series, '1h', :at, :at, 0, 7200, false, 'binance', :at)"
+            ),
+            {"series": series, "at": NOW - timedelta(hours=age_h)},
+        )
+
+
+def test_live_needs_no_database() -> None:
+    away = ServingSettings("postgresql+psycopg2://nobody@127.0.0.1:1/none", statement_timeout_ms=500)
+    with TestClient(create_app(away)) as client:
+        assert client.get("/live").json() == {"status": "ok"}
+        for path in ("/ready", "/health", "/v1/risk/current"):
+            answer = client.get(path)
+            assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
+            assert "127.0.0.1" not in answer.text
+
+
+def test_ready_says_that_nothing_has_run(client: TestClient) -> None:
+    answer = client.get("/ready")
+    assert (answer.status_code, answer.json()["code"]) == (503, "no_market")
+
+
+def test_database_without_views_is_a_problem_with_a_way_out(database_url: str) -> None:
+    with TestClient(create_app(ServingSettings(database_url))) as client:
+        answer = client.get("/ready")
+        assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
+        assert "run the pipeline" in answer.json()["detail"]
+
+
+def test_health_is_ok_when_jobs_and_series_are_in_time(client: TestClient, writer: Engine) -> None:
+    set_clock(writer)
+    _job(writer, "hourly_refresh", "a", ok=True, hours_ago=1)
+    _freshness(writer, "BTC", age_h=2)
+    body = client.get("/health").json()
+    assert (body["status"], body["reasons"]) == ("ok", [])
+    (job,) = body["jobs"]
+    assert (job["age_s"], job["allowed_age_s"], job["consecutive_failures"], job["ok"]) == (3600, 8100, 0, True)
+
+
+@pytest.mark.parametrize(
+    ("age_h", "stale"),
+    [(2, False), (2.001, True)],
+)
+def test_stopped_series_shows_without_a_new_check(
+    client: TestClient, writer: Engine, age_h: float, stale: bool
+) -> None:
+    set_clock(writer)
+    _job(writer, "hourly_refresh", "a", ok=True, hours_ago=1)
+    _freshness(writer, "BTC", age_h)
+    body = client.get("/health").json()
+    assert body["series"][0]["stale"] is stale
+    assert body["status"] == ("degraded" if stale else "ok")
+    assert body["series"][0]["stalled_by"] == ("binance" if stale else None)
+
+
+def test_failures_in_a_row_are_counted_since_the_last_success(client: TestClient, writer: Engine) -> None:
+    set_clock(writer)
+    for run, ok, hours_ago in [("a", False, 5), ("b", True, 4), ("c", False, 3), ("d", False, 2)]:
+        _job(writer, "hourly_refresh", run, ok, hours_ago)
+    (job,) = client.get("/health").json()["jobs"]
+    assert (job["consecutive_failures"], job["age_s"], job["last_error"]) == (2, 4 * 3600, "fixer: outage")
+    assert job["ok"] is False
+
+
+def test_reader_cannot_write(serving_url: str) -> None:
+    app = create_app(ServingSettings(serving_url))
+    with app.state.store._engine.connect() as connection:
+        assert connection.execute(text("select current_user")).scalar() == "ballast_reader"
+        assert connection.execute(text("select has_table_privilege('risk.scores', 'insert')")).scalar() is False
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ({"BALLAST_SERVING_DATABASE_URL": "postgresql://h/db"}, "postgresql+psycopg2://h/db"),
+        ({"BALLAST_SERVING_DATABASE_URL": "postgres://h/db"}, "postgresql+psycopg2://h/db"),
+        (
+            {"BALLAST_SERVING_DATABASE_URL": "postgresql+psycopg2:///db?host=/tmp/x"},
+            "postgresql+psycopg2:///db?host=/tmp/x",
+        ),
+    ],
+)
+def test_settings_name_one_driver(env: dict[str, str], expected: str) -> None:
+    assert load_serving_settings(env).database_url == expected
+
+
+@pytest.mark.parametrize("env", [{}, {"BALLAST_SERVING_DATABASE_URL": "mysql://h/db"}])
+def test_settings_errors_name_the_variable(env: dict[str, str]) -> None:
+    with pytest.raises(ServingSettingsError, match="BALLAST_SERVING_DATABASE_URL"):
+        load_serving_settings(env)
+
+
+def test_openapi_describes_every_answer_with_examples(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+    current = document["paths"]["/v1/risk/current"]["get"]["responses"]
+    assert set(current) == {"200", "404", "422", "503"}
+    assert document["components"]["schemas"]["RiskCurrent"]["examples"]
+    assert current["503"]["content"]["application/problem+json"]["example"]["code"] == "score_expired"
+
+
+def test_page_needs_nothing_from_elsewhere(client: TestClient) -> None:
+    page = client.get("/")
+    assert page.status_code == 200
+    assert "http://" not in page.text
+    assert "https://" not in page.text
+    assert "data mode" in page.text

@@ -1,0 +1,115 @@
+"""Scores over HTTP: what is fresh, what has expired, what is refused, page by page."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import Engine
+
+from tests.serving.conftest import NOW, add_score, set_clock
+
+PATHS = ["/v1/risk/current", "/risk/current"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_fresh_score_is_served_with_its_parts(client: TestClient, writer: Engine, path: str) -> None:
+    set_clock(writer, NOW + timedelta(minutes=30))
+    add_score(writer)
+    answer = client.get(path)
+    assert answer.status_code == 200
+    body = answer.json()
+    assert body["market"] == {"name": "simulated", "data_mode": "simulated", "time": "2026-01-01T00:30:00Z"}
+    assert body["expired"] == []
+    (score,) = body["scores"]
+    assert score["subject"] == "BTC"
+    assert (score["score"], score["p_spike"], score["stale"], score["age_s"]) == (61.5, 0.15, False, 1800)
+    assert score["drivers"] == [{"name": "rv_w", "value": -7.5, "contribution": 0.25}]
+    assert score["data_mode"] == "simulated"
+
+
+@pytest.mark.parametrize(("late_s", "status"), [(0, 200), (1, 503)])
+def test_score_expires_one_second_after_its_validity(
+    client: TestClient, writer: Engine, late_s: int, status: int
+) -> None:
+    set_clock(writer, NOW.replace(hour=2) + timedelta(seconds=late_s))
+    add_score(writer)
+    answer = client.get("/v1/risk/current", params={"subject": "BTC"})
+    assert answer.status_code == status
+    if status == 503:
+        body = answer.json()
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert body["code"] == "score_expired"
+        assert answer.headers["retry-after"] == "60"
+        assert [(s["subject"], s["score"], s["stale"]) for s in body["last_known"]] == [("BTC", 61.5, True)]
+
+
+def test_expired_scores_never_stand_among_fresh_ones(client: TestClient, writer: Engine) -> None:
+    set_clock(writer, NOW + timedelta(hours=1))
+    add_score(writer)
+    add_score(writer, subject="ETH", valid_until=NOW)
+    body = client.get("/v1/risk/current").json()
+    assert [s["subject"] for s in body["scores"]] == ["BTC"]
+    assert [(s["subject"], s["stale"]) for s in body["expired"]] == [("ETH", True)]
+
+
+def test_subject_without_a_number_says_why(client: TestClient, writer: Engine) -> None:
+    set_clock(writer)
+    missing = dict.fromkeys(("score", "p_spike", "rv_forecast", "sigma_ann", "var99", "es99"))
+    add_score(writer, status="quarantined", reasons=["newest print is held"], drivers="[]", **missing)
+    (score,) = client.get("/v1/risk/current").json()["scores"]
+    assert (score["score"], score["status"], score["reasons"]) == (None, "quarantined", ["newest print is held"])
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code", "field"),
+    [
+        ("/v1/risk/current?subject=DOGE", 404, "unknown_subject", "subject"),
+        ("/v1/risk/current?horizon_days=0", 422, "invalid_parameter", "horizon_days"),
+        ("/v1/risk/current?horizon_days=x", 422, "invalid_parameter", "horizon_days"),
+        ("/v1/risk/history", 422, "invalid_parameter", "subject"),
+        ("/v1/risk/history?subject=DOGE", 404, "unknown_subject", "subject"),
+        ("/v1/risk/history?subject=BTC&horizon_days=9", 404, "unknown_subject", "horizon_days"),
+        ("/v1/risk/history?subject=BTC&from=2026-01-01", 422, "invalid_parameter", "from"),
+        ("/v1/risk/history?subject=BTC&from=2026-01-02T00:00Z&to=2026-01-01T00:00Z", 422, "invalid_parameter", "from"),
+        ("/v1/risk/history?subject=BTC&limit=1001", 422, "invalid_parameter", "limit"),
+        ("/v1/risk/history?subject=BTC&cursor=zzz", 422, "invalid_parameter", "cursor"),
+        ("/v1/risk/history?subject=BTC%00", 422, "invalid_parameter", "subject"),
+        ("/v1/nothing", 404, "not_found", None),
+    ],
+)
+def test_wrong_requests_name_the_field(
+    client: TestClient, writer: Engine, path: str, status: int, code: str, field: str | None
+) -> None:
+    set_clock(writer)
+    add_score(writer)
+    answer = client.get(path, headers={"X-Request-Id": "abc-1"})
+    body = answer.json()
+    assert (answer.status_code, body["code"], body.get("field")) == (status, code, field)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["x-request-id"] == body["request_id"] == "abc-1"
+    assert body["status"] == status
+
+
+@pytest.mark.parametrize("path", ["/v1/risk/history", "/risk/history"])
+def test_history_pages_newest_first_without_loss(client: TestClient, writer: Engine, path: str) -> None:
+    set_clock(writer)
+    for hour in range(7):
+        add_score(writer, as_of=NOW + timedelta(hours=hour), issued_at=NOW + timedelta(hours=hour // 2))
+    seen, cursor = [], None
+    for _ in range(4):
+        page = client.get(path, params={"subject": "BTC", "limit": 2} | ({"cursor": cursor} if cursor else {})).json()
+        seen += [score["as_of"] for score in page["scores"]]
+        cursor = page["next_cursor"]
+    assert cursor is None
+    assert seen == [f"2026-01-01T{hour:02}:00:00Z" for hour in range(6, -1, -1)]
+
+
+def test_history_range_is_half_open(client: TestClient, writer: Engine) -> None:
+    set_clock(writer)
+    for hour in range(3):
+        add_score(writer, as_of=NOW + timedelta(hours=hour), issued_at=NOW + timedelta(hours=hour))
+    window = {"subject": "BTC", "from": "2026-01-01T00:00:00Z", "to": "2026-01-01T02:00:00Z"}
+    scores = client.get("/v1/risk/history", params=window).json()["scores"]
+    assert [score["issued_at"] for score in scores] == ["2026-01-01T01:00:00Z", "2026-01-01T00:00:00Z"]
