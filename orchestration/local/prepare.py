@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from orchestration import quiet
+from orchestration.dbt_command import DBT_DIR, parse, target_folder
 from orchestration.local.dagster_home import POOL_LIMITS, write_home
 from orchestration.local.database import Databases, create_databases
 from orchestration.local.environment import artifacts, library_environment, logs
@@ -33,7 +34,7 @@ _STAMP = "prepared.json"
 def prepare(settings: Settings, databases: Databases, progress: Progress) -> None:
     """Create and migrate what is missing, then set the variables that libraries in this process read.
 
-    Raises DatabaseError or StateFolderError, each with one line and a way out.
+    Raises DatabaseError, StateFolderError or DbtError, each with a way out.
     """
     make_folders(settings)
     export(library_environment(settings, databases))
@@ -42,12 +43,23 @@ def prepare(settings: Settings, databases: Databases, progress: Progress) -> Non
         progress.started("migrate")
         revision = migrate(databases.ballast)
         progress.finished("migrate", detail=f"schema {revision}")
+    if not manifest_is_current(settings):
+        progress.started("parse the dbt project")
+        parse(target_folder(settings))
+        progress.finished("parse the dbt project")
     if not _is_stamped(settings, databases):
         progress.started("prepare Dagster and MLflow")
         _prepare_dagster(settings, databases)
         _prepare_mlflow(settings, databases)
         _stamp_path(settings).write_text(json.dumps(_versions(databases)), encoding="utf-8")
         progress.finished("prepare Dagster and MLflow")
+
+
+def manifest_is_current(settings: Settings) -> bool:
+    """Whether the dbt manifest is there and not older than the project."""
+    manifest = target_folder(settings) / "manifest.json"
+    sources = [path for path in DBT_DIR.rglob("*") if path.suffix in (".sql", ".yml")]
+    return manifest.is_file() and manifest.stat().st_mtime >= max(path.stat().st_mtime for path in sources)
 
 
 def make_folders(settings: Settings) -> None:

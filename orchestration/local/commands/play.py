@@ -1,0 +1,47 @@
+"""`ballast run`: the whole asset graph once, then the table."""
+
+from __future__ import annotations
+
+import argparse
+
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+from orchestration.local import report, stack
+from orchestration.local.commands.common import CommandError, Context, Subparsers, leaf
+from orchestration.local.database import Databases
+from orchestration.local.locks import hold
+from orchestration.local.prepare import make_folders, prepare
+from orchestration.local.progress import ConsoleProgress, Progress
+from orchestration.local.workspace import opened
+from orchestration.settings import Settings
+
+LOCK = "run.lock"
+
+
+def register(commands: Subparsers) -> None:
+    leaf(commands, "run", "play the whole asset graph once: ingest, check, train, score, keeper", run)
+
+
+def run(context: Context, options: argparse.Namespace) -> int:
+    settings = context.settings
+    if stack.is_running(settings.workspace):
+        raise CommandError("the stack of this market is up and plays it by schedule: `make down` first")
+    make_folders(settings)
+    with hold(settings.workspace / LOCK, "another `make run` of this market is at work: wait for it"):
+        progress = ConsoleProgress(context.console)
+        with opened(settings) as databases:
+            prepare(settings, databases, progress)
+            code = play_once(settings, databases, progress)
+            engine = create_engine(databases.ballast, poolclass=NullPool)
+            report.render(settings, engine, context.console)
+            engine.dispose()
+    return code
+
+
+def play_once(settings: Settings, databases: Databases, progress: Progress) -> int:
+    """Exit code: 0 when every stage succeeded, 1 otherwise (each failure was told as it happened)."""
+    from orchestration.local.play import play  # Dagster and all that it loads
+
+    result = play(settings, progress)
+    return 0 if result.ok else 1

@@ -1,0 +1,78 @@
+"""`ballast up` and `ballast down`: the stack of one market and the market's clock around it."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+
+from orchestration.local import market_clock, stack
+from orchestration.local.commands.common import CommandError, Context, Subparsers, leaf
+from orchestration.local.commands.play import play_once
+from orchestration.local.database import server_running
+from orchestration.local.environment import library_environment
+from orchestration.local.prepare import prepare
+from orchestration.local.progress import ConsoleProgress
+from orchestration.local.report import minute
+from orchestration.local.services import Service, service_table
+from orchestration.local.workspace import opened, running_stacks
+from orchestration.settings import Settings
+
+
+def register(commands: Subparsers) -> None:
+    leaf(commands, "up", "start Dagster, MLflow, the API and the devnet; the market's clock runs", up)
+    leaf(commands, "down", "stop all of them; the market's clock stands", down)
+
+
+def addresses(services: list[Service]) -> str:
+    """One line: what a person opens first."""
+    pages = sorted(
+        (item for item in services if item.url and item.name != "dagster-code"), key=lambda i: i.page is None
+    )
+    return "   ".join(f"{item.title} {item.url}" for item in pages)
+
+
+def up(context: Context, options: argparse.Namespace) -> int:
+    settings, services = context.settings, service_table(context.settings)
+    if stack.is_running(settings.workspace):
+        context.console.print(f"Already up:   {addresses(services)}", highlight=False, soft_wrap=True)
+        return 0
+    stack.sweep(settings.workspace)
+    stack.refuse_taken_ports(services)  # before minutes are spent on anything else
+    progress = ConsoleProgress(context.console)
+    with opened(settings, keep_running=True) as databases:
+        prepare(settings, databases, progress)
+        if not market_clock.is_played(databases.ballast):
+            progress.note("this market has not been played yet: once through first")
+            if play_once(settings, databases, progress) != 0:
+                raise CommandError("the market could not be played: see above, then `make up` again")
+        progress.started("services")
+        environment = library_environment(settings, databases)
+        stack.start(settings.workspace, services, environment, lambda item: progress.note(f"{item.title} is ready"))
+        clock = market_clock.start_clock(databases.ballast, datetime.now(UTC), settings.clock_speed)
+        progress.finished("services", detail=f"{len(services)} are up")
+    if clock.anchor is not None:
+        told = f"{minute(clock.anchor)} UTC, {settings.clock_speed:g} market seconds a second"
+        context.console.print(f"Market clock: {told}", highlight=False)
+    context.console.print(f"Up:   {addresses(services)}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def down(context: Context, options: argparse.Namespace) -> int:
+    settings = context.settings
+    clean = stack.is_running(settings.workspace)
+    ended = stack.stop(settings.workspace)  # raises when a process stays
+    _stop_clock(settings, clean)
+    others = running_stacks(settings)
+    kept = f"; the database stays for {', '.join(others)}" if others else ""
+    told = f"Down: {ended} processes ended, none is left" if ended else "Nothing was up"
+    context.console.print(f"{told}{kept}", highlight=False)
+    return 0
+
+
+def _stop_clock(settings: Settings, clean: bool) -> None:
+    """Also gives the embedded server back: nobody needs it once the stack is down."""
+    if settings.database_url is None and not server_running(settings):
+        return
+    with opened(settings) as databases:
+        if market_clock.is_played(databases.ballast):
+            market_clock.stop_clock(databases.ballast, datetime.now(UTC), clean)
