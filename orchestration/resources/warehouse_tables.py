@@ -60,6 +60,11 @@ class Tables:
         with self.transaction() as connection:
             return read_frame(connection, sql, params)
 
+    def rows(self, sql: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Rows of a small query as Python values: aware datetimes, Decimal, None. For frames of numbers use `read`."""
+        with self.transaction() as connection:
+            return [dict(row) for row in connection.execute(text(sql), dict(params or {})).mappings()]
+
     def execute(self, sql: str, params: Mapping[str, Any] | None = None) -> int:
         """Run one statement; the number of rows it touched."""
         with self.transaction() as connection:
