@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -45,7 +46,9 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class MarketChoice:
-    """`simulated`, `replay:DIR` or `live`; `slug` names its databases and state folder.
+    """`simulated`, `replay:DIR`, `replay:DIR@DATE` or `live`; `slug` names its databases and state folder.
+
+    With a date the clock of a replay stands at the start of that day (UTC): later rows are not known yet.
 
     Each market is a workspace of its own (databases, registry, chain): a model trained on a simulated
     market can then never score a live one.
@@ -54,10 +57,13 @@ class MarketChoice:
     mode: DataMode
     directory: Path | None
     slug: str
+    until: datetime | None = None
 
     @property
     def name(self) -> str:
-        return f"replay:{self.directory}" if self.directory else self.mode.value
+        if self.directory is None:
+            return self.mode.value
+        return f"replay:{self.directory}" + (f"@{self.until:%Y-%m-%d}" if self.until else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +96,24 @@ def parse_market(text: str) -> MarketChoice:
     if text in ("simulated", "live"):
         return MarketChoice(DataMode(text), None, text)
     if text.startswith("replay:") and len(text) > len("replay:"):
-        directory = Path(text.removeprefix("replay:")).expanduser().resolve()
-        if not directory.is_dir():
-            raise SettingsError(f"BALLAST_MARKET: replay folder {directory} does not exist")
-        stem = re.sub(r"[^a-z0-9]+", "_", directory.name.lower()).strip("_")[:16]
-        return MarketChoice(
-            DataMode.REPLAY, directory, f"replay_{stem}_{hashlib.sha256(str(directory).encode()).hexdigest()[:6]}"
-        )
-    raise SettingsError(f"BALLAST_MARKET: {text!r} is not simulated, replay:DIR or live")
+        return _parse_replay(text.removeprefix("replay:"))
+    raise SettingsError(f"BALLAST_MARKET: {text!r} is not simulated, replay:DIR, replay:DIR@YYYY-MM-DD or live")
+
+
+def _parse_replay(text: str) -> MarketChoice:
+    dated = re.fullmatch(r"(.+)@(\d{4}-\d{2}-\d{2})", text)
+    folder, day = (dated[1], dated[2]) if dated else (text, None)
+    directory = Path(folder).expanduser().resolve()
+    if not directory.is_dir():
+        raise SettingsError(f"BALLAST_MARKET: replay folder {directory} does not exist")
+    try:
+        until = datetime.fromisoformat(f"{day}T00:00+00:00") if day else None
+    except ValueError:
+        raise SettingsError(f"BALLAST_MARKET: {day} is not a date") from None
+    stem = re.sub(r"[^a-z0-9]+", "_", directory.name.lower()).strip("_")[:16]
+    # Folders of one name must not share a workspace, and neither must two moments of one folder.
+    identity = hashlib.sha256(f"{directory}@{day}".encode() if day else str(directory).encode()).hexdigest()[:6]
+    return MarketChoice(DataMode.REPLAY, directory, f"replay_{stem}_{identity}", until)
 
 
 def _number(env: Mapping[str, str], name: str, default: float, low: float, high: float) -> float:

@@ -27,7 +27,7 @@ def open_market(settings: Settings, state: StateStore | None = None, universe: U
     if choice.mode is DataMode.SIMULATED:
         return SimulatedMarket(known, settings.seed)
     if choice.mode is DataMode.REPLAY and choice.directory is not None:
-        return ReplayMarket(choice.directory, known)
+        return ReplayMarket(choice.directory, known, choice.until)
     if state is None:
         raise SettingsError("BALLAST_MARKET: the live market needs a database that keeps the providers' quotas")
     return LiveMarket(

@@ -84,8 +84,9 @@ class ReplayMarket(Market):
 
     mode = DataMode.REPLAY
 
-    def __init__(self, directory: Path, universe: Universe) -> None:
+    def __init__(self, directory: Path, universe: Universe, until: datetime | None = None) -> None:
         self.name = f"replay:{directory}"
+        self._until = until
         self._rules = universe.replay
         self._recordings, self.unused = discover(directory)
         if not self._recordings:
@@ -157,7 +158,9 @@ class ReplayMarket(Market):
         raise ReplayError(f"{self.name}: no row can be played; {'; '.join(str(e) for e in self.problems())}")
 
     def history_end(self) -> datetime:
-        """The first full hour at which every row of the folder is known."""
+        """The first full hour at which every row of the folder is known, or the moment asked for."""
+        if self._until is not None:
+            return self._until
         newest = [t.frame["available_at"].max() for t in self._read_all().values() if len(t.frame)]
         if not newest:
             raise ReplayError(f"{self.name}: no row can be played; {'; '.join(str(e) for e in self.problems())}")

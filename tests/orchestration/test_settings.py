@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,7 @@ def test_bounds(variable: str, attribute: str, low: str, below: str, high: str, 
         ({"BALLAST_MARKET": "paper"}, "BALLAST_MARKET: 'paper' is not"),
         ({"BALLAST_MARKET": "replay:"}, "BALLAST_MARKET"),
         ({"BALLAST_MARKET": "replay:/no/such/folder"}, "/no/such/folder does not exist"),
+        ({"BALLAST_MARKET": "replay:/@2023-02-30"}, "2023-02-30 is not a date"),
         ({"DATABASE_URL": "mysql://h/d"}, "DATABASE_URL: only postgresql"),
         ({"BALLAST_KEEPER_PHASE": "live"}, "BALLAST_KEEPER_PHASE"),
         ({"FIXER_API_KEY_FILE": "/no/such/file"}, "FIXER_API_KEY_FILE: /no/such/file does not exist"),
@@ -86,6 +88,14 @@ def test_replay_folders_with_one_name_are_two_markets(tmp_path: Path) -> None:
         assert len(f"dagster_{choice.slug}") <= 63  # PostgreSQL cuts longer names
         slugs.add(choice.slug)
     assert len(slugs) == 2
+
+
+def test_a_dated_replay_is_a_market_of_its_own(tmp_path: Path) -> None:
+    whole, dated = parse_market(f"replay:{tmp_path}"), parse_market(f"replay:{tmp_path}@2023-04-28")
+    assert (whole.until, dated.until) == (None, datetime(2023, 4, 28, tzinfo=UTC))
+    assert dated.directory == tmp_path
+    assert dated.slug != whole.slug
+    assert parse_market(dated.name) == dated
 
 
 def test_relative_replay_folder_survives_another_working_directory(

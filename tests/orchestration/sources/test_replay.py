@@ -376,3 +376,14 @@ def test_every_row_of_the_real_folder_is_played(real_data: Path) -> None:
     assert len(set(ids)) == len(ids)
     (vault,) = UNIVERSE.vaults_for({s.id for s in market.series()}).vaults
     assert len(vault.assets) == 6
+
+
+def test_a_replay_may_stand_at_an_earlier_moment(tmp_path: Path) -> None:
+    files = folder(tmp_path, fx_daily=DAILY)
+    whole = ReplayMarket(files, UNIVERSE)
+    until = whole.history_end() - timedelta(days=1)
+    market = ReplayMarket(files, UNIVERSE, until)
+    assert market.history_end() == until
+    known = market.fetch(Dataset.FX_RATES, None, until, until).frame
+    assert 0 < len(known) < len(everything(whole, Dataset.FX_RATES).frame)
+    assert (known["available_at"] <= until).all()
