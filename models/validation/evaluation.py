@@ -21,7 +21,7 @@ MIN_ROWS = 100
 VAR_LEVEL = 0.01
 
 
-def comparable(walk_forward: pd.DataFrame) -> pd.DataFrame:
+def comparable(walk_forward: pd.DataFrame, scored_only: bool = True) -> pd.DataFrame:
     """Rows that count: scored, with a known outcome, not managed, and forecast by every model of the frame.
 
     Returns
@@ -29,7 +29,8 @@ def comparable(walk_forward: pd.DataFrame) -> pd.DataFrame:
     The rows with `loss` (QLIKE capped at 10) and `loss_uncapped`, in the order (model, series, as_of). A model that
     starts later than the others shortens the rows of its series for all of them; one without any row is left out.
     """
-    rows = walk_forward[walk_forward["scored"] & ~walk_forward["managed"] & walk_forward["realised"].notna()]
+    counts = ~walk_forward["managed"] & walk_forward["realised"].notna()
+    rows = walk_forward[counts & walk_forward["scored"] if scored_only else counts]
     models = rows["model"].nunique()
     rows = rows[rows.groupby(["series", "as_of"])["model"].transform("size") == models]
     realised, forecast = rows["realised"].to_numpy(), rows["rv_forecast"].to_numpy()

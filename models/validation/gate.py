@@ -52,7 +52,11 @@ def decide(walk_forward: pd.DataFrame) -> GateDecision:
         raise ValueError(f"one horizon at a time: the frame holds {sorted(int(h) for h in horizons)}")
     horizon = int(horizons[0])
     rows = comparable(walk_forward)
-    capped, uncapped = panel_losses(rows), panel_losses(rows, "loss_uncapped")
+    return choose(panel_losses(rows), panel_losses(rows, "loss_uncapped"), horizon)
+
+
+def choose(capped: pd.DataFrame, uncapped: pd.DataFrame, horizon: int) -> GateDecision:
+    """Decide from mean losses by date (index) and member (columns), capped and not."""
     if len(capped) < MIN_DATES:
         why = f"{len(capped)} comparable dates are fewer than {MIN_DATES}: {Ewma.name} serves until there are more"
         empty = pd.DataFrame(columns=["model", "qlike", "qlike_uncapped", "ratio", "ratio_uncapped", "dm_p_value"])

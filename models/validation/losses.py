@@ -18,11 +18,13 @@ def qlike(realised: FloatArray, forecast: FloatArray, cap: float = QLIKE_CAP) ->
 
     Parameters
     ----------
-    realised, forecast : (n,) variances > 0; NaN in either gives NaN
+    realised, forecast : (n,) variances > 0; NaN in either gives NaN, a forecast <= 0 an infinite loss
     cap : np.inf for the uncapped loss. A cap forgives under-forecasting of the worst days: look at both.
     """
-    ratio = realised / forecast
-    return np.asarray(np.minimum(ratio - np.log(ratio) - 1.0, cap))
+    impossible = forecast <= 0
+    ratio = realised / np.where(impossible, 1.0, forecast)
+    loss = np.where(impossible, np.inf, ratio - np.log(ratio) - 1.0)
+    return np.asarray(np.minimum(loss, cap))
 
 
 def newey_west_variance(values: FloatArray, lags: int) -> float:

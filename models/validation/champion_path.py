@@ -1,0 +1,48 @@
+"""The forecasts the gate would have published: at every origin those of the member it would have chosen by then.
+
+A walk-forward compares members with hindsight; this path does not. It is what may be exported as "our forecasts".
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from models.contracts.horizons import EMBARGO_DAYS, PROTOCOLS
+from models.contracts.market import SeriesKind
+from models.validation.evaluation import comparable, panel_losses
+from models.validation.gate import choose
+
+INCOMPLETE = 100.0  # rank penalty of a forecast without a spike probability
+LARGEST_STEP_DAYS = 7 / 5  # calendar days an observation can stand for, on average
+
+
+def champions(walk_forward: pd.DataFrame, kind: SeriesKind) -> pd.Series:
+    """Champion in force from each decision date on (index: as_of), decided at the pool's refit step.
+
+    Losses count once their target window plus embargo has closed; origins before the warm-up count as evidence.
+    """
+    horizon = int(walk_forward["horizon_days"].iloc[0])
+    rows = comparable(walk_forward, scored_only=False)
+    capped, uncapped = panel_losses(rows), panel_losses(rows, "loss_uncapped")
+    first = walk_forward["as_of"].min()
+    step = pd.Timedelta(days=PROTOCOLS[kind].pool_refit_step)
+    lag = pd.Timedelta(days=int((horizon + EMBARGO_DAYS) * LARGEST_STEP_DAYS) + 2)
+    dates = pd.date_range(first, walk_forward["as_of"].max(), freq=step)
+    chosen = [choose(capped[: date - lag], uncapped[: date - lag], horizon).champion for date in dates]
+    return pd.Series(chosen, dates)
+
+
+def champion_path(walk_forward: pd.DataFrame, kind: SeriesKind) -> pd.DataFrame:
+    """Scored rows of the member in force at each origin, one per (series, origin), with its name in `model`.
+
+    Where the member in force has no complete forecast yet, the first that has one speaks: log-HAR, HAR, EWMA, GARCH.
+    """
+    rows = walk_forward[walk_forward["scored"]]
+    in_force = champions(walk_forward, kind)
+    position = in_force.index.searchsorted(pd.DatetimeIndex(rows["as_of"]), side="right") - 1
+    chosen = in_force.to_numpy()[position]
+    order = {name: float(rank) for rank, name in enumerate(("log_har", "har", "ewma", "garch"), start=1)}
+    rank = rows["model"].map(order).astype(float).fillna(len(order) + 1.0)
+    rank = rank.where(rows["model"].to_numpy() != chosen, 0.0) + INCOMPLETE * rows["p_spike"].isna()
+    ranked = rows.assign(rank=rank).sort_values(["series", "as_of", "rank"])
+    return ranked.drop_duplicates(["series", "as_of"]).drop(columns="rank").reset_index(drop=True)
