@@ -6,21 +6,23 @@ Here: the order of a tick, and what is recorded of it. Guards are `keeper.decisi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from keeper.clock import Clock, WallClock
 from keeper.decision import ChainFacts, Judgement, TargetInput, judge, refuse_early
-from keeper.executor import Executor, instruction_json
+from keeper.executor import Executor
 from keeper.gateway import Gateway, Ok
 from keeper.intent import TERMINAL, Intent, IntentState
 from keeper.limits import Control, KeeperConfig
+from keeper.reconcile import Driver
+from keeper.record import inputs_json, plan_json
 from keeper.signing.interface import Signer
 from keeper.store import DecisionRow, KeeperStore, NewIntent
 from models.allocation.policy import POLICY_VERSION
-from models.contracts.vault import ActionHistory, Decision, Reason, Verdict
+from models.contracts.vault import Decision, Reason, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,8 @@ class Keeper:
         self._config = config
         self._store = store
         self._gateway = gateway
-        self._clock = clock or WallClock()
-        self._executor = Executor(config, store, gateway, signer)
+        executor = Executor(config, store, gateway, signer)
+        self._driver = Driver(config, store, executor, clock or WallClock())
 
     def tick(self, target_row: TargetInput | None, market_now: datetime) -> TickOutcome:
         """Finish what is open, judge the newest target, store the decision, act on it and follow the act.
@@ -74,7 +76,7 @@ class Keeper:
         with self._store.lock(self._config.source_account) as held:
             if not held:
                 return self._hold(target_row, market_now, Reason.ACCOUNT_BUSY)
-            if not self._settle_open(market_now):
+            if any(i.state not in TERMINAL for i in self._driver.settle(market_now)):
                 return self._hold(target_row, market_now, Reason.INTENT_UNRESOLVED)
             control = self._store.control(self._config.vault.id)
             early = refuse_early(self._config, target_row, control, market_now)
@@ -85,31 +87,13 @@ class Keeper:
                 return self._store_only(target_row, market_now, _no(Reason.CHAIN_UNAVAILABLE), control)
             history = self._store.history(self._config.vault.id, market_now)
             judgement = judge(self._config, target_row, control, facts, history, market_now)
-            inputs = _inputs(target_row, control, facts, history, judgement)
+            inputs = inputs_json(target_row, control, facts, history, judgement)
             return self._act(target_row, market_now, judgement, facts, inputs)
 
     def reconcile(self, market_now: datetime) -> list[Intent]:
         """Advance every open intent of the account; for the minute schedule. Empty if another process is at it."""
         with self._store.lock(self._config.source_account) as held:
-            if not held:
-                return []
-            return [self._drive(i, market_now) for i in self._store.open_intents(self._config.source_account)]
-
-    def _settle_open(self, market_now: datetime) -> bool:
-        intents = self._store.open_intents(self._config.source_account)
-        return all(self._drive(intent, market_now).state in TERMINAL for intent in intents)
-
-    def _drive(self, intent: Intent, market_now: datetime) -> Intent:
-        """Advance until the end or the budget; pauses only when a step changed nothing or waits for a ledger."""
-        until = self._clock.now() + timedelta(seconds=self._config.limits.drive_budget_s)
-        while intent.state not in TERMINAL and intent.state is not IntentState.NEEDS_HUMAN:
-            before = intent.version
-            intent = self._executor.advance(intent, market_now)
-            if intent.version == before or intent.state is IntentState.SUBMITTED:
-                if self._clock.now() >= until:
-                    break
-                self._clock.sleep(self._config.limits.poll_s)
-        return intent
+            return self._driver.settle(market_now) if held else []
 
     def _facts(self) -> ChainFacts | None:
         contract = self._config.vault.contract
@@ -124,28 +108,19 @@ class Keeper:
     def _act(
         self, row: TargetInput, now: datetime, judgement: Judgement, facts: ChainFacts, inputs: dict[str, Any]
     ) -> TickOutcome:
-        decision, trades, state = judgement.decision, judgement.trades, judgement.state
-        if decision.weights is None or trades is None or state is None:
-            return self._record(row, now, decision, inputs, None)
-        plan = {
-            "weights": {s: str(w) for s, w in decision.weights.items()},
-            "turnover": str(decision.turnover),
-            "drift": str(decision.drift),
-            "prices": {s: str(p) for s, p in row.prices.items()},
-            "funds": {f.asset: f.total for f in facts.vault.funds},
-            "ledger": facts.vault.ledger,
-            "instructions": [instruction_json(i) for i in trades.instructions],
-            "expected_loss": str(trades.loss),
-        }
+        decision, state = judgement.decision, judgement.state
+        plan = plan_json(row, judgement, facts)
+        if plan is None or decision.weights is None or state is None:
+            return self._record(row, now, decision, inputs)
         stable = [a.symbol for a in self._config.vault.assets if a.stable]
         reduces = sum(decision.weights[s] - state.weights[s] for s in stable) > 0
         new = NewIntent(self._config.source_account, "reduce" if reduces else "increase", row.valid_until)
         stored = self._store.record(self._row(row, now, decision, inputs, plan), new)
         if stored is None:
-            return self._record(row, now, _no(Reason.ALREADY_DECIDED, decision.drift), inputs, None)
+            return self._record(row, now, _no(Reason.ALREADY_DECIDED, decision.drift), inputs)
         decision_id, intent = stored
         assert intent is not None
-        intent = self._drive(intent, now)
+        intent = self._driver.drive(intent, now)
         attempts = self._store.attempts(intent.id)
         if intent.state is IntentState.CONFIRMED:
             self._note_post_state(intent)
@@ -169,12 +144,12 @@ class Keeper:
         return self._store_only(row, now, _no(reason), control)
 
     def _store_only(self, row: TargetInput | None, now: datetime, decision: Decision, control: Control) -> TickOutcome:
-        return self._record(row, now, decision, _inputs(row, control, None, None, None), None)
+        return self._record(row, now, decision, inputs_json(row, control, None, None, None))
 
     def _record(
-        self, row: TargetInput | None, now: datetime, decision: Decision, inputs: dict[str, Any], plan: None
+        self, row: TargetInput | None, now: datetime, decision: Decision, inputs: dict[str, Any]
     ) -> TickOutcome:
-        stored = self._store.record(self._row(row, now, decision, inputs, plan))
+        stored = self._store.record(self._row(row, now, decision, inputs, None))
         assert stored is not None  # only acting decisions have a unique key
         return TickOutcome(stored[0], decision.verdict, decision.reasons)
 
@@ -203,50 +178,3 @@ class Keeper:
 
 def _no(reason: Reason, drift: Decimal = Decimal(0)) -> Decision:
     return Decision(Verdict.HOLD, (reason,), None, Decimal(0), drift)
-
-
-def _inputs(
-    row: TargetInput | None,
-    control: Control,
-    facts: ChainFacts | None,
-    history: ActionHistory | None,
-    judgement: Judgement | None,
-) -> dict[str, Any]:
-    """Everything the decision rests on, as JSON values."""
-    found: dict[str, Any] = {"control": {"mode": control.mode.value, "reason": control.reason}}
-    if row is not None:
-        score = row.target.score
-        found["target"] = {
-            "id": row.target_id,
-            "state": row.target.state.value,
-            "weights": {s: str(w) for s, w in row.target.weights.items()},
-            "reasons": list(row.target.reasons),
-            "score": None if score is None else repr(score),
-            "usable": row.target.usable,
-            "as_of": row.target.as_of.isoformat(),
-            "valid_until": row.valid_until.isoformat(),
-            "model_version": row.model_version,
-            "share_imputed": row.share_imputed,
-            "prices": {s: str(p) for s, p in row.prices.items()},
-        }
-    if facts is not None:
-        found["chain"] = {
-            "passphrase": facts.passphrase,
-            "ledger": facts.vault.ledger,
-            "sequence": facts.account.sequence,
-            "balance_stroops": facts.account.balance_stroops,
-            "rebalance_manager": facts.vault.rebalance_manager,
-            "code_hash": facts.vault.code_hash,
-            "funds": {f.asset: {"total": f.total, "idle": f.idle} for f in facts.vault.funds},
-        }
-    if history is not None:
-        last = history.last_action_at
-        found["history"] = {"last_action_at": last and last.isoformat(), "turnover_day": str(history.turnover_day)}
-    if judgement is not None:
-        found["drift"] = str(judgement.decision.drift)
-        if judgement.state is not None:
-            found["state"] = {
-                "weights": {s: str(w) for s, w in judgement.state.weights.items()},
-                "tvl_usd": str(judgement.state.tvl_usd),
-            }
-    return found

@@ -1,0 +1,42 @@
+"""Taking intents to their end: step after step, within a budget of wall time. What a step does is `keeper.executor`.
+
+A budget that runs out is no failure: the intent stays as stored and the next tick or the reconcile schedule goes on.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from keeper.clock import Clock
+from keeper.executor import Executor
+from keeper.intent import TERMINAL, Intent, IntentState
+from keeper.limits import KeeperConfig
+from keeper.store import KeeperStore
+
+
+class Driver:
+    """Callers hold the lock of the account."""
+
+    def __init__(self, config: KeeperConfig, store: KeeperStore, executor: Executor, clock: Clock) -> None:
+        self._config = config
+        self._store = store
+        self._executor = executor
+        self._clock = clock
+
+    def settle(self, market_now: datetime) -> list[Intent]:
+        """Drive every open intent of the account, oldest first, and return them as they are then."""
+        return [self.drive(i, market_now) for i in self._store.open_intents(self._config.source_account)]
+
+    def drive(self, intent: Intent, market_now: datetime) -> Intent:
+        """Advance until the end, a human or the budget; pause when a step changed nothing or waits for a ledger."""
+        limits = self._config.limits
+        until = self._clock.now() + timedelta(seconds=limits.drive_budget_s)
+        while intent.state not in TERMINAL:
+            before = intent
+            intent = self._executor.advance(intent, market_now)
+            waiting = intent.version == before.version or intent.state is IntentState.SUBMITTED
+            if waiting and (self._clock.now() >= until or intent.state is IntentState.NEEDS_HUMAN):
+                break
+            if waiting:
+                self._clock.sleep(limits.poll_s)
+        return intent
