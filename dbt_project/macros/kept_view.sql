@@ -11,23 +11,18 @@
         "select obj_description(to_regclass('" ~ target_relation.include(database=false) ~ "'), 'pg_class')"
     ).columns[0].values()[0] -%}
 
-    {{ run_hooks(pre_hooks, inside_transaction=False) }}
-    {{ run_hooks(pre_hooks, inside_transaction=True) }}
-
     {%- if existing is not none and existing.is_view and stored == digest -%}
         {% call noop_statement('main', 'KEPT', 'KEPT', 0) -%} {%- endcall %}
     {%- else -%}
-        {%- if existing is not none -%} {{ adapter.drop_relation(existing) }} {%- endif -%}
+        {%- if existing is not none -%} {% do adapter.cache_dropped(existing) %} {%- endif -%}
+        {#- One transaction: a reader waits for the new view and never meets none. -#}
         {% call statement('main') -%}
-            {{ get_create_view_as_sql(target_relation, sql) }}
-        {%- endcall %}
-        {% call statement('remember') -%}
+            {% if existing is not none -%} drop {{ existing.type }} if exists {{ existing }} cascade; {%- endif %}
+            {{ get_create_view_as_sql(target_relation, sql) }};
             comment on view {{ target_relation }} is '{{ digest }}'
         {%- endcall %}
+        {{ adapter.commit() }}
     {%- endif -%}
 
-    {{ run_hooks(post_hooks, inside_transaction=True) }}
-    {{ adapter.commit() }}
-    {{ run_hooks(post_hooks, inside_transaction=False) }}
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}

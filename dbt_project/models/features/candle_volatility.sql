@@ -128,7 +128,7 @@ chained as (
     from {{ this }} as stored
     inner join changed
         on changed.series = stored.series
-        and stored.as_of > changed.changed_from - interval '23 hours'
+        and stored.as_of >= changed.changed_from - interval '23 hours'
         and stored.as_of <= changed.changed_from
     where {{ changed_bounds(changed, of='stored', column='as_of', margin='23 hours') }}
     {%- endif %}
