@@ -91,7 +91,7 @@ def vault_rows(rows: pd.DataFrame, legs: Sequence[Leg], vault_id: str, hour: int
             "approximate": True,
         }
     )
-    return out.loc[~closed.all(axis=1)].reset_index(drop=True)
+    return out.iloc[np.flatnonzero(~closed.all(axis=1))].reset_index(drop=True)
 
 
 def shrunk_correlations(ret: FloatArray, closed: BoolArray, decay: float = CORRELATION_DECAY) -> FloatArray:

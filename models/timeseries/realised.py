@@ -122,7 +122,7 @@ def from_fixings(rates: pd.Series) -> pd.DataFrame:
         a repeated date the last row counts.
     """
     clean = rates[~rates.index.duplicated(keep="last")].sort_index().dropna()
-    clean = clean[(clean > 0) & (_dates(clean).dayofweek < 5)]
+    clean = clean[(clean > 0) & (_dates(clean).day_of_week < 5)]
     close, held = quarantine(clean)
     ret = np.log(close).diff().to_numpy()
     return _daily_rates(close, ret, ret**2, held)
@@ -142,7 +142,7 @@ def from_ranges(bars: pd.DataFrame) -> pd.DataFrame:
     ranges before it is an error of the feed.
     """
     clean = bars[~bars.index.duplicated(keep="last")].sort_index()
-    clean = clean[(clean[["open", "high", "low", "close"]] > 0).all(axis=1) & (_dates(clean).dayofweek < 5)]
+    clean = clean[(clean[["open", "high", "low", "close"]] > 0).all(axis=1) & (_dates(clean).day_of_week < 5)]
     close, held = quarantine(clean["close"])
     ret = np.log(close).diff().to_numpy()
     log_range = pd.Series(np.log(clean["high"] / clean["low"]))

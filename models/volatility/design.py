@@ -85,7 +85,7 @@ def _own(grid: Grid, panel: Panel) -> pd.DataFrame:
 
 def _first_target_weekday(grid: Grid, kind: SeriesKind) -> FloatArray:
     """ISO weekday (1-7) of the first day that the forecast is about; rates trade Monday to Friday."""
-    day = pd.DatetimeIndex(grid.as_of).dayofweek.to_numpy()
+    day = pd.DatetimeIndex(grid.as_of).day_of_week.to_numpy()
     if kind in (SeriesKind.RANGES, SeriesKind.FIXINGS):
         day = np.where(day >= 5, 0, day)
     return np.asarray(day + 1.0)

@@ -1,7 +1,8 @@
 """GARCH(1,1) with Student-t innovations on daily returns, brought to the level of realised variance.
 
-Maximum likelihood by L-BFGS with an exact gradient, started from the last fit: a walk-forward refits every series
-hundreds of times. Checked against the `arch` package in the tests.
+Maximum likelihood by a truncated Newton method with an exact gradient, started from the last fit: a walk-forward
+refits every series hundreds of times. (L-BFGS-B needs no more steps but spins threads of BLAS on 5 x 5 matrices: ten
+times slower on a busy machine.) Checked against the `arch` package in the tests.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ BACKCAST_DECAY = 0.94
 START = (0.0, 0.0, 0.94, 0.06, 6.0)  # mu, ln of long-run over sample variance, persistence, alpha's share of it, nu
 NU_RANGE = (2.1, 200.0)
 LOGIT_RANGE = (-12.0, 12.0)
-OPTIMISER = {"maxiter": 200, "ftol": 1e-8, "gtol": 1e-5}  # the next digits of the likelihood cost twice the steps
+OPTIMISER = {"maxfun": 300, "ftol": 1e-8, "gtol": 1e-5}  # the next digits of the likelihood cost twice the steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def fit_garch(returns: FloatArray, warm_start: Sequence[float] | None = None) ->
         objective,
         first,
         jac=True,
-        method="L-BFGS-B",
+        method="TNC",
         bounds=bounds,
         options=OPTIMISER,
     )
