@@ -13,18 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import (
-    DagsterDbtTranslator,
-    DagsterDbtTranslatorSettings,
-    DbtCliResource,
-    DbtProject,
-    build_dbt_asset_selection,
-    dbt_assets,
-)
 from packaging.version import Version, parse
 
-from orchestration import keys
+from orchestration import keys, quiet
 from orchestration.dbt_command import DBT_DIR, EXECUTABLE, existing_manifest
+
+with quiet.libraries():  # it imports sqlglotrs, which warns of its own end (dagster-dbt 0.29.27)
+    from dagster_dbt import (
+        DagsterDbtTranslator,
+        DagsterDbtTranslatorSettings,
+        DbtCliResource,
+        DbtProject,
+        build_dbt_asset_selection,
+        dbt_assets,
+    )
 
 POOL = "dbt"  # one dbt run at a time: two of them deadlock on DDL (dbt-core#2801)
 ONLY_AT_DEPLOY = "tag:deploy"  # what changes with the software and not with the data
@@ -90,7 +92,9 @@ def _build(manifest: Mapping[str, Any], target: Path, name: str, select: str) ->
     @dbt_assets(manifest=manifest, select=select, name=name, dagster_dbt_translator=_translator(), pool=POOL)
     def build(context: dg.AssetExecutionContext, dbt: Dbt) -> Iterator[Any]:
         # The same folder every time: the parse of the run before is reused, and nothing piles up.
-        yield from dbt.cli([*_BUILD], context=context, target_path=target / name).stream()
+        with quiet.libraries():  # it still asks Dagster for names that Dagster has deprecated
+            invocation = dbt.cli([*_BUILD], context=context, target_path=target / name)
+        yield from invocation.stream()
 
     return build
 

@@ -104,8 +104,8 @@ def hold(engine: Engine, dataset: str, series: str, interval: str, ts: datetime,
             connection.execute(
                 text(
                     "insert into raw.quarantine (dataset, series, interval, ts, digest, action, reason, detail,"
-                    f" data_mode, known_at, fingerprint) select '{dataset}', series, interval, ts, digest, :action, 'wrong_scale',"
-                    f" 'test', data_mode, available_at, gen_random_uuid() from raw.{dataset}"
+                    f" data_mode, known_at, fingerprint) select '{dataset}', series, interval, ts, digest, :action,"
+                    f" 'wrong_scale', 'test', data_mode, available_at, gen_random_uuid() from raw.{dataset}"
                     " where series = :series and interval = :interval and ts = :ts order by available_at desc, seq desc"
                     " limit 1 returning id"
                 ),
