@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from orchestration.local.environment import dagster_home
+from orchestration.folders import dagster_home
 from orchestration.settings import Settings
 
 CODE_LOCATION = "ballast"

@@ -5,24 +5,11 @@ Pure: addresses come in, variables go out. Dagster, MLflow and dbt read nothing 
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from sqlalchemy import make_url
 
+from orchestration.folders import artifacts, dagster_home
 from orchestration.local.database import Databases
 from orchestration.settings import Settings, as_environment
-
-
-def dagster_home(settings: Settings) -> Path:
-    return settings.workspace / "dagster"
-
-
-def artifacts(settings: Settings) -> Path:
-    return settings.workspace / "artifacts"
-
-
-def logs(settings: Settings) -> Path:
-    return settings.workspace / "logs"
 
 
 def library_environment(settings: Settings, urls: Databases) -> dict[str, str]:

@@ -19,9 +19,10 @@ from sqlalchemy.pool import NullPool
 
 from orchestration import quiet
 from orchestration.dbt_command import DBT_DIR, parse, target_folder
+from orchestration.folders import artifacts, logs
 from orchestration.local.dagster_home import POOL_LIMITS, write_home
 from orchestration.local.database import Databases, create_databases
-from orchestration.local.environment import artifacts, library_environment, logs
+from orchestration.local.environment import library_environment
 from orchestration.local.progress import Progress
 from orchestration.migrations.run import current_revision, migrate, newest_revision
 from orchestration.resources.database_errors import StateFolderError, translate

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-from orchestration.local.environment import artifacts, dagster_home
+from orchestration.folders import artifacts, dagster_home
 from orchestration.settings import Settings
 
 
@@ -93,6 +93,7 @@ def _mlflow(settings: Settings) -> Service:
         argv=_module(
             # Its store addresses come from the environment: an argument would show a password in the process list.
             "mlflow", "server", "--host", host, "--port", str(port), "--workers", "1",
+            "--uvicorn-opts", "--no-access-log --log-level warning",
             "--artifacts-destination", str(artifacts(settings)),
             # Its middleware refuses unknown Host headers, ports included; it stays on.
             "--allowed-hosts", ",".join(f"{name}:{port}" for name in names),

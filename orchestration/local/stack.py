@@ -96,7 +96,7 @@ def start(
             env=child_environment({**environment, processes.STACK_MARKER: str(folder)}), check=False,
         )  # fmt: skip
     if done.returncode != 0:
-        raise StackError(f"the supervisor does not start:\n{tail(folder / 'logs' / 'supervisor.log')}")
+        raise StackError(f"the supervisor does not start: {last_words(folder / 'logs' / 'supervisor.log')}")
     try:
         _await_ready(folder, services, on_ready, timeout_s)
     except BaseException:  # Ctrl-C included: half a stack is worse than none
@@ -117,9 +117,11 @@ def _await_ready(
             if item.state == "up":
                 on_ready(pending.pop(item.name))
             elif item.restarts >= _GIVE_UP_RESTARTS:
-                raise StackError(f"{item.name} does not start (exit code {item.exit_code}):\n{tail(Path(item.log))}")
+                raise StackError(
+                    f"{item.name} does not start (exit code {item.exit_code}): {last_words(Path(item.log))}"
+                )
         if not is_running(folder):
-            raise StackError(f"the supervisor ended:\n{tail(folder / 'logs' / 'supervisor.log')}")
+            raise StackError(f"the supervisor ended: {last_words(folder / 'logs' / 'supervisor.log')}")
         if time.monotonic() > deadline:
             names = ", ".join(pending)
             raise StackError(f"not ready after {timeout_s:.0f} s: {names}. Logs are in {folder / 'logs'}")
@@ -135,6 +137,7 @@ def stop(folder: Path) -> int:
     psutil.wait_procs(supervisors, timeout=_PATIENCE_S)
     sweep(folder)
     (folder / STATUS).unlink(missing_ok=True)
+    (folder / LOCK).unlink(missing_ok=True)  # nobody is left to hold it
     return len(living)
 
 
@@ -155,9 +158,8 @@ def _is_supervisor(process: psutil.Process) -> bool:
         return False
 
 
-def tail(log: Path, lines: int = 12) -> str:
-    """Last lines of a log, indented, for a message."""
-    if not log.is_file():
-        return "  (no log)"
-    text = log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
-    return "\n".join(f"  {line[:200]}" for line in text)
+def last_words(log: Path) -> str:
+    """Where to read on, and the last line there."""
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n") if log.is_file() else []
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "nothing was written")
+    return f"{last[:300]} (log: {log})"

@@ -65,7 +65,7 @@ def test_up_then_down_leaves_no_process_lock_or_port(folder: Path) -> None:
 
     assert stack.stop(folder) == 3
     assert processes.marked(folder) == []
-    assert not is_held(folder / LOCK)
+    assert not (folder / LOCK).exists()
     assert all(processes.port_is_free("127.0.0.1", service.port or 0) for service in services)
     assert [item.state for item in stack.status(folder, services)] == ["down", "down"]
     assert stack.stop(folder) == 0
@@ -138,12 +138,20 @@ def test_lock_is_exclusive_and_goes_with_its_holder(tmp_path: Path) -> None:
         assert is_held(path)
         with pytest.raises(Busy, match="taken"), hold(path, "taken"):
             pass
+        assert is_held(path)
+    assert not path.exists()
+    path.touch()  # what a killed holder leaves behind
     assert not is_held(path)
+    with hold(path, "taken"):
+        assert is_held(path)
 
 
 def test_port_owner_of_a_free_port_is_unknown() -> None:
     assert processes.port_owner(free_port()) is None
 
 
-def test_tail_of_a_missing_log(tmp_path: Path) -> None:
-    assert stack.tail(tmp_path / "none.log") == "  (no log)"
+def test_last_words(tmp_path: Path) -> None:
+    log = tmp_path / "x.log"
+    assert stack.last_words(log) == f"nothing was written (log: {log})"
+    log.write_text("Traceback\n  deep\nValueError: no tide\n\n")
+    assert stack.last_words(log) == f"ValueError: no tide (log: {log})"
