@@ -1,0 +1,218 @@
+"""`ml.walk_forward`: what each model would have said at each origin, and how good that was.
+
+One evaluation a panel (kind of series) and horizon. Its identity is the hash of data and code, so an evaluation that
+was made is reused. The forecasts of all models stay in the workspace as Parquet; the warehouse gets those of the best
+baseline, and as model `champion` what the gate would have published at each origin, without hindsight.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from models.contracts.horizons import PROTOCOLS
+from models.contracts.market import SeriesKind
+from models.contracts.tables import ML_EVALUATIONS, ML_WALK_FORWARD
+from models.validation.champion_path import champion_path
+from models.validation.evaluation import PANEL, evaluate
+from models.validation.gate import GateDecision, decide
+from models.validation.plots import forecast_against_realised, loss_over_time, reliability_diagram
+from models.volatility.walk_forward import walk_forward
+from orchestration import keys
+from orchestration.panels import PANELS, training_rows
+from orchestration.provenance import code_hash, data_hash, evaluation_id
+from orchestration.resources.model_registry import ModelRegistry
+from orchestration.resources.warehouse import Warehouse
+from orchestration.resources.workspace import Workspace
+
+PUBLISHED = "champion"
+_STORED = (
+    "evaluation_id", "model", "series", "horizon_days", "origin", "issued_at", "rv_forecast", "realised", "p_spike",
+    "score", "var99", "es99",
+)  # fmt: skip
+_FIGURES = (
+    "model", "series", "horizon_days", "rows", "qlike", "qlike_uncapped", "ratio_to_best_baseline", "dm_p_value",
+    "spike_auc", "spike_brier_skill", "spike_ece", "var99_rate",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Work:
+    """One evaluation to have: a panel's rows and a horizon."""
+
+    kind: SeriesKind
+    horizon_days: int
+    rows: pd.DataFrame
+    data: str
+    code: str
+
+    @property
+    def id(self) -> str:
+        return evaluation_id(self.kind.value, self.horizon_days, self.data, self.code)
+
+
+def works(workspace: Workspace) -> Iterator[Work]:
+    """All evaluations that the scored series of this market ask for; a kind without rows is left out."""
+    code, vaults = code_hash(), workspace.vaults()
+    scored = [spec for spec in workspace.series() if spec.scored]
+    for kind in PANELS:
+        rows = training_rows(workspace.warehouse, kind, scored, vaults)
+        if rows.empty:
+            continue
+        data = data_hash(rows)
+        for horizon in PROTOCOLS[kind].horizons:
+            yield Work(kind, horizon, rows, data, code)
+
+
+def forecasts_path(workspace: Workspace, evaluation: str) -> Path:
+    return workspace.settings.workspace / "evaluations" / f"{evaluation}.parquet"
+
+
+@dg.asset(
+    key=keys.WALK_FORWARD,
+    deps=[keys.VOLATILITY_FEATURES],
+    group_name=keys.TRAINING,
+    kinds={"python", "lightgbm", "mlflow"},
+)
+def walk_forward_forecasts(
+    context: dg.AssetExecutionContext, workspace: Workspace, registry: ModelRegistry
+) -> dg.MaterializeResult[Any]:
+    """Purged walk-forward of all models on every scored series, with their figures against the baselines.
+
+    Grain of ml.walk_forward: one row an evaluation, model, series, horizon and origin.
+    """
+    lines, added = [], 0
+    for work in works(workspace):
+        reused = is_stored(workspace, work.id)
+        if not reused:
+            context.log.info(f"{work.id}: {work.rows['series'].nunique()} series, {len(work.rows)} rows")
+            added += evaluate_and_store(workspace, registry, work)
+        lines.append(_line(work, decide(read_forecasts(workspace, work.id)), reused))
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": added,
+            "evaluations": len(lines),
+            "reused": sum(line["reused"] == "yes" for line in lines),
+            "code_hash": code_hash(),
+            "panels": dg.MetadataValue.md(_markdown(lines)),
+        }
+    )
+
+
+def is_stored(workspace: Workspace, evaluation: str) -> bool:
+    """Whether this very evaluation was made and all of it is still there."""
+    found = workspace.warehouse.read(
+        f"select 1 as one from {ML_EVALUATIONS} where evaluation_id = :id limit 1", {"id": evaluation}
+    )
+    return len(found) > 0 and forecasts_path(workspace, evaluation).is_file()
+
+
+def read_forecasts(workspace: Workspace, evaluation: str) -> pd.DataFrame:
+    return pd.read_parquet(forecasts_path(workspace, evaluation))
+
+
+def evaluate_and_store(workspace: Workspace, registry: ModelRegistry, work: Work) -> int:
+    """Forecasts to Parquet, figures to MLflow, both to the warehouse; the figures last, they mark the end."""
+    forecasts = walk_forward(work.rows, work.kind, work.horizon_days, threads=workspace.settings.threads)
+    path = forecasts_path(workspace, work.id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    forecasts.to_parquet(fresh, index=False)
+    fresh.replace(path)
+    decision, table = decide(forecasts), evaluate(forecasts)
+    run_id = registry.open_run(work.id, work.id, {"panel": work.kind.value, "data_mode": workspace.mode.value})
+    _log(registry, run_id, work, forecasts, decision, table)
+    return _store(workspace.warehouse, work, forecasts, decision, table, run_id, workspace.mode.value)
+
+
+def _store(
+    warehouse: Warehouse,
+    work: Work,
+    forecasts: pd.DataFrame,
+    decision: GateDecision,
+    table: pd.DataFrame,
+    mlflow_run: str,
+    mode: str,
+) -> int:
+    baseline = forecasts[forecasts["scored"] & (forecasts["model"] == decision.best_baseline)]
+    published = champion_path(forecasts, work.kind).assign(model=PUBLISHED)
+    kept = pd.concat([baseline, published], ignore_index=True)
+    added = warehouse.append_table(ML_WALK_FORWARD, kept.assign(evaluation_id=work.id)[list(_STORED)])
+    if table.empty:
+        # Too short a history to compare anything is a finding as well: one row says so.
+        table = pd.DataFrame(
+            [{"model": decision.champion, "series": PANEL, "horizon_days": work.horizon_days, "rows": 0}]
+        )
+    figures = table.reindex(columns=list(_FIGURES)).assign(
+        evaluation_id=work.id,
+        panel=work.kind.value,
+        data_hash=work.data,
+        code_hash=work.code,
+        data_mode=mode,
+        mlflow_run_id=mlflow_run,
+    )
+    return added + warehouse.append_table(ML_EVALUATIONS, figures)
+
+
+def _log(
+    registry: ModelRegistry,
+    run_id: str,
+    work: Work,
+    forecasts: pd.DataFrame,
+    decision: GateDecision,
+    table: pd.DataFrame,
+) -> None:
+    whole = table[table["series"] == PANEL] if len(table) else table
+    metrics = {
+        f"{row['model']}.{name}": float(row[name])
+        for row in whole.to_dict("records")
+        for name in _FIGURES[3:]
+        if name in row and pd.notna(row[name])
+    }
+    registry.log(
+        run_id,
+        params={
+            "panel": work.kind.value,
+            "horizon_days": work.horizon_days,
+            "series": work.rows["series"].nunique(),
+            "rows": len(work.rows),
+            "first": work.rows["as_of"].min().isoformat(),
+            "last": work.rows["as_of"].max().isoformat(),
+            "data_hash": work.data,
+            "code_hash": work.code,
+            "champion": decision.champion,
+            "gate": "; ".join(decision.reasons)[:500],
+        },
+        metrics=metrics,
+        figures={
+            "plots/loss_over_time.png": loss_over_time(forecasts),
+            "plots/reliability.png": reliability_diagram(forecasts),
+            "plots/forecast.png": forecast_against_realised(
+                forecasts, decision.champion, str(forecasts["series"].iloc[0])
+            ),
+        },
+        tables={"evaluation.csv": table, "gate.csv": decision.table},
+    )
+
+
+def _line(work: Work, decision: GateDecision, reused: bool) -> dict[str, str]:
+    return {
+        "panel": work.kind.value,
+        "days": str(work.horizon_days),
+        "series": str(work.rows["series"].nunique()),
+        "dates": str(decision.dates),
+        "champion": decision.champion,
+        "reused": "yes" if reused else "no",
+        "why": "; ".join(decision.reasons),
+    }
+
+
+def _markdown(lines: list[dict[str, str]]) -> str:
+    if not lines:
+        return "no series is scored yet"
+    names = list(lines[0])
+    rows = [" | ".join(line[name] for name in names) for line in lines]
+    return "\n".join([" | ".join(names), " | ".join("---" for _ in names), *rows])

@@ -1,0 +1,60 @@
+"""The code location of Dagster: every asset, check, job, schedule and sensor of one market, in one screen."""
+
+import dagster as dg
+
+from orchestration import dbt
+from orchestration.assets import evaluation, housekeeping, ingest, keeping, promotion, quality, scoring
+from orchestration.checks import feature_checks, model_checks, raw_expectations, score_checks
+from orchestration.dbt_command import target_folder
+from orchestration.folders import artifacts
+from orchestration.jobs import asset_jobs
+from orchestration.partitions import read_calendar
+from orchestration.resources.model_registry import ModelRegistry
+from orchestration.resources.vault import VaultChain
+from orchestration.resources.workspace import Workspace
+from orchestration.schedules import schedules
+from orchestration.sensors import sensors
+from orchestration.settings import Settings, current_settings
+
+
+def build_definitions(settings: Settings) -> dg.Definitions:
+    """Definitions for these settings. Needs the dbt manifest of the workspace, no database.
+
+    Raises DbtError when the manifest was never written.
+    """
+    calendar, target = read_calendar(settings), target_folder(settings)
+    return dg.Definitions(
+        assets=[
+            *ingest.raw_assets(calendar),
+            quality.quality,
+            *dbt.dbt_definitions(target),
+            evaluation.walk_forward_forecasts,
+            promotion.promotions,
+            scoring.scores,
+            scoring.target_allocations,
+            keeping.keeper_decisions,
+            keeping.vault_snapshots,
+        ],
+        asset_checks=[
+            *raw_expectations.raw_checks(),
+            *feature_checks.CHECKS,
+            *model_checks.CHECKS,
+            *score_checks.CHECKS,
+        ],
+        jobs=[*asset_jobs(dbt.hourly_selection(target)), keeping.keeper_reconcile, housekeeping.housekeeping],
+        schedules=schedules(settings, calendar),
+        sensors=sensors(settings),
+        resources={
+            "workspace": Workspace.of(settings),
+            "registry": ModelRegistry.of(artifacts(settings)),
+            "chain": VaultChain.of(settings),
+            "dbt": dbt.dbt_resource(),
+        },
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def definitions() -> dg.Definitions:
+    """What the code server loads: the settings of its process."""
+    return build_definitions(current_settings())

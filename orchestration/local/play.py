@@ -1,0 +1,217 @@
+"""`play`: the whole asset graph of a market, once, in this process: what `make run` does.
+
+Two Dagster runs on the workspace's own instance, so that both can be looked at in the UI later: the weeks that were
+not ingested yet, then everything below them. A killed play leaves nothing behind that the next one does not finish:
+each asset writes what is missing and nothing twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+from dagster._core.utils import make_new_run_id
+
+from models.contracts import jobs as names
+from models.contracts.clock import MarketClock
+from models.contracts.market import DataMode
+from orchestration import keys, quiet
+from orchestration.dbt_command import parse, target_folder
+from orchestration.definitions import build_definitions
+from orchestration.jobs import INGEST, PLAY
+from orchestration.local.database import workspace_databases
+from orchestration.local.devnet_process import running_devnet
+from orchestration.local.progress import Progress
+from orchestration.partitions import Calendar, partition_of, weekly_partitions, write_calendar
+from orchestration.resources.workspace import Workspace
+from orchestration.settings import Settings
+
+PLAYED_TAG = "ballast/played"
+# What a play stands in for, when the steps of these names succeed: the health page counts it as a run of the job.
+_STANDS_FOR = {
+    names.HOURLY_REFRESH: "risk__target_allocations",
+    names.TRAINING: "ml__promotions",
+    names.KEEPER: "keeper__decisions",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A step that failed, and why in one line."""
+
+    step: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlayResult:
+    """How a play went. `rows_added`: by step, as the assets reported."""
+
+    failures: tuple[Failure, ...]
+    rows_added: Mapping[str, int]
+    run_ids: tuple[str, ...]
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        return not self.failures
+
+
+def play(settings: Settings, progress: Progress) -> PlayResult:
+    """Play the market once. The workspace is prepared (`orchestration.local.prepare`) and held by this process.
+
+    A step that fails is told to `progress` and stands in the result; what does not depend on it still runs.
+    Raises the errors of the market, the database and the devnet, each with one line.
+    """
+    began = time.monotonic()
+    progress.started("dbt parse")
+    parse(target_folder(settings))
+    progress.finished("dbt parse")
+    with quiet.libraries():
+        workspace = Workspace.of(settings, workspace_databases(settings).ballast)
+        try:
+            calendar = _open(workspace, progress)
+            definitions = build_definitions(settings)
+            with running_devnet(settings, progress), dg.DagsterInstance.get() as instance:
+                told = _Play(instance, definitions, workspace, progress)
+                told.heal()
+                told.run(INGEST, _weeks(instance, calendar, workspace.now()))
+                if not told.failures:
+                    told.run(PLAY, {})
+        finally:
+            workspace.close()
+    return PlayResult(tuple(told.failures), told.rows, tuple(told.run_ids), time.monotonic() - began)
+
+
+def _open(workspace: Workspace, progress: Progress) -> Calendar:
+    """Claim the database for this market, write its catalogue and its calendar."""
+    progress.started("open market")
+    settings, market, warehouse = workspace.settings, workspace.market, workspace.warehouse
+    live = market.mode is DataMode.LIVE
+    clock = MarketClock(None if live else market.history_end(), None, 1.0)
+    warehouse.set_market(settings.market.name, market.mode, settings.seed, clock)
+    count = warehouse.upsert_series(market.series(), market.mode)
+    calendar = write_calendar(settings, market.history_start(), workspace.now())
+    progress.finished("open market", detail=f"{count} series, clock {workspace.now():%Y-%m-%d %H:%M} UTC")
+    return calendar
+
+
+def _weeks(instance: dg.DagsterInstance, calendar: Calendar, now: datetime) -> dict[str, str]:
+    """Tags of a run over the weeks from the first that some asset lacks to the current one, which is always asked."""
+    current = partition_of(now, calendar)
+    weeks = [week for week in weekly_partitions(calendar).get_partition_keys() if week <= current]
+    have = [instance.get_materialized_partitions(key) for key in keys.INGEST_KEYS]
+    first = next((week for week in weeks[:-1] if any(week not in done for done in have)), current)
+    return {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": current}
+
+
+class _Play:
+    """Runs jobs on one instance and tells what happens."""
+
+    def __init__(
+        self, instance: dg.DagsterInstance, definitions: dg.Definitions, workspace: Workspace, progress: Progress
+    ) -> None:
+        self.instance, self.definitions, self.workspace, self.progress = instance, definitions, workspace, progress
+        self.failures: list[Failure] = []
+        self.rows: dict[str, int] = {}
+        self.run_ids: list[str] = []
+        self._detail: dict[str, str] = {}
+        self._done: set[str] = set()
+
+    def heal(self) -> None:
+        """Runs of a play that was killed are over: nobody else works here while this play holds the workspace."""
+        alive = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.NOT_STARTED]
+        for run in self.instance.get_runs(dg.RunsFilter(tags={PLAYED_TAG: "yes"}, statuses=alive)):
+            self.instance.report_run_failed(run, "the process of this run was ended before the run was")
+
+    def run(self, job: str, tags: Mapping[str, str]) -> None:
+        run_id = make_new_run_id()
+        self.run_ids.append(run_id)
+        started = datetime.now(UTC)
+        self.instance.add_event_listener(run_id, self._heard)
+        result = self.definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance,
+            run_id=run_id,
+            tags={**tags, PLAYED_TAG: "yes"},
+            # Failures are told by `progress`, in one line each; the whole story is in the event log.
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            raise_on_error=False,
+        )
+        if not result.success and not self.failures:
+            self._fail(job, "the run failed: see its event log")
+        self._record(job, run_id, result.success, started)
+
+    def _heard(self, entry: dg.EventLogEntry) -> None:
+        event = entry.dagster_event
+        if event is None or event.step_key is None:
+            return
+        step, kind = event.step_key, event.event_type_value
+        if kind == "STEP_START":
+            self.progress.started(_title(step))
+        elif kind == "ASSET_MATERIALIZATION":
+            self._note(step, event.step_materialization_data.materialization.metadata)
+        elif kind == "ASSET_CHECK_EVALUATION":
+            self._checked(event.asset_check_evaluation_data)
+        elif kind == "STEP_SUCCESS":
+            self._done.add(step)
+            self.progress.finished(_title(step), self.rows.get(step), self._detail.get(step, ""))
+        elif kind == "STEP_FAILURE":
+            self._fail(step, _first_line(event))
+
+    def _note(self, step: str, metadata: Mapping[str, Any]) -> None:
+        rows = metadata.get("dagster/row_count")
+        # A run over weeks reports the same metadata once a week.
+        if rows is not None:
+            self.rows[step] = int(rows.value)
+
+    def _checked(self, evaluation: Any) -> None:
+        if not evaluation.passed:
+            name = f"{evaluation.asset_key.to_user_string()}:{evaluation.check_name}"
+            said = f"check {name} does not hold"
+            if evaluation.blocking and evaluation.severity.value == "ERROR":
+                self._fail(name, said + _offenders(evaluation.metadata))
+            else:
+                self.progress.note(f"{said}{_offenders(evaluation.metadata)}")
+
+    def _fail(self, step: str, reason: str) -> None:
+        if step not in {failure.step for failure in self.failures}:
+            self.failures.append(Failure(step, reason))
+            self.progress.failed(_title(step), reason)
+
+    def _record(self, job: str, run_id: str, ok: bool, started: datetime) -> None:
+        """The end of this run, and of the scheduled jobs that it stood in for."""
+        finished = datetime.now(UTC)
+        stood_for = [name for name, step in _STANDS_FOR.items() if step in self._done]
+        for name in [job, *(stood_for if job == PLAY else [])]:
+            self.workspace.warehouse.record_job_run(
+                name,
+                run_id,
+                ok=ok or name != job,
+                started_at=started,
+                finished_at=finished,
+                market_time=self.workspace.now(),
+                error_text=None if ok or name != job else "; ".join(f.reason for f in self.failures)[:500],
+            )
+
+
+def _title(step: str) -> str:
+    """`raw__fx_rates_expectations` -> `raw/fx_rates expectations`."""
+    schema, separator, rest = step.partition("__")
+    return f"{schema}/{rest}" if separator else step.replace("_", " ")
+
+
+def _offenders(metadata: Mapping[str, Any]) -> str:
+    found = metadata.get("offenders")
+    return f":\n{found.value}" if found is not None else ""
+
+
+def _first_line(event: Any) -> str:
+    """The innermost error of a failed step in one line: the outer ones only say in which step it happened."""
+    error = event.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return " ".join(error.message.split())[:500] if error is not None else "failed"

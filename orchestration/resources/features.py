@@ -1,0 +1,42 @@
+"""Reading features for models: the one place that names the columns of `features.volatility` outside dbt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import pandas as pd
+
+from models.contracts.market import SeriesKind
+from models.volatility.panel import OPTIONAL_COLUMNS, REQUIRED_COLUMNS
+from orchestration.resources.warehouse import Warehouse
+
+FEATURES = "features.volatility"
+PANEL_COLUMNS = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
+
+
+def origins(warehouse: Warehouse, kind: SeriesKind, series: Sequence[str]) -> pd.DataFrame:
+    """Rows at which the protocol forecasts (coins: midnight, rates: each publication), in (series, as_of) order."""
+    return warehouse.read(
+        f"select {', '.join(PANEL_COLUMNS)} from {FEATURES} "
+        "where kind = :kind and series = any(:series) and is_origin order by series, as_of",
+        {"kind": kind.value, "series": list(series)},
+    )
+
+
+def same_hour(warehouse: Warehouse, kind: SeriesKind, series: Sequence[str], hour: int) -> pd.DataFrame:
+    """Rows of hourly series that close at `hour` UTC: the daily grid of a score at that hour."""
+    return warehouse.read(
+        f"select {', '.join(PANEL_COLUMNS)} from {FEATURES} where kind = :kind and series = any(:series) "
+        "and extract(hour from as_of at time zone 'UTC') = :hour order by series, as_of",
+        {"kind": kind.value, "series": list(series), "hour": hour},
+    )
+
+
+def newest(warehouse: Warehouse, series: Sequence[str]) -> dict[str, datetime]:
+    """Newest `as_of` of each series; a series without features is left out."""
+    rows = warehouse.read(
+        f"select series, max(as_of) as as_of from {FEATURES} where series = any(:series) group by series",
+        {"series": list(series)},
+    )
+    return {str(row["series"]): row["as_of"].to_pydatetime() for row in rows.to_dict("records")}

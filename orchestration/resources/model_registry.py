@@ -1,0 +1,181 @@
+"""MLflow behind the few verbs that training and scoring need: runs, registered models, the champion alias.
+
+The one place that says where runs and artefacts live: the store that the environment names (on one machine its
+database, written directly, with artefacts in an absolute folder of the workspace; several machines would name the
+server's URL instead). What a model is and whether it may serve is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import pandas as pd
+from pydantic import Field
+
+from orchestration import quiet
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from mlflow import MlflowClient
+
+EXPERIMENT = "volatility"
+CHAMPION, CHALLENGER = "champion", "challenger"
+EVALUATION_TAG = "evaluation_id"
+_SERVED_BY = Path(__file__).with_name("served_model.py")  # the code that MLflow keeps beside the artefacts
+# Given, because finding out takes MLflow five seconds in a fresh process for each model.
+_REQUIREMENTS = ("numpy", "pandas", "scipy", "numba", "scikit-learn", "lightgbm")
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a registered model."""
+
+    name: str
+    version: str
+    run_id: str
+    evaluation_id: str
+    algorithm: str
+
+
+class ModelRegistry(dg.ConfigurableResource[None]):
+    """Runs and models of this market's workspace."""
+
+    tracking_uri: str = Field(description="MLflow store or server; from the environment, never shown.")
+    artifact_root: str = Field(description="Absolute folder of artefacts; unused when the store is a server.")
+
+    @classmethod
+    def of(cls, artifact_root: Path) -> ModelRegistry:
+        """The registry that the environment names."""
+        return cls(tracking_uri=dg.EnvVar("MLFLOW_TRACKING_URI"), artifact_root=str(artifact_root))
+
+    @contextmanager
+    def _client(self) -> Iterator[MlflowClient]:
+        with quiet.libraries():
+            import mlflow
+
+            mlflow.set_tracking_uri(self.tracking_uri)
+            mlflow.set_registry_uri(self.tracking_uri)
+            yield mlflow.MlflowClient()
+
+    def _experiment(self, client: MlflowClient) -> str:
+        found = client.get_experiment_by_name(EXPERIMENT)
+        if found is not None:
+            return str(found.experiment_id)
+        # A plain folder given to a server would be written on the client's disk (mlflow#14561).
+        root = None if self.tracking_uri.startswith("http") else (Path(self.artifact_root) / EXPERIMENT).as_uri()
+        return str(client.create_experiment(EXPERIMENT, artifact_location=root))
+
+    def open_run(self, name: str, evaluation: str, tags: Mapping[str, str]) -> str:
+        """Run of an evaluation: the one that a killed process left behind, or a new one. Returns its id."""
+        with self._client() as client:
+            experiment = self._experiment(client)
+            found = client.search_runs([experiment], f"tags.{EVALUATION_TAG} = '{evaluation}'", max_results=1)
+            if found:
+                return str(found[0].info.run_id)
+            created = client.create_run(experiment, run_name=name, tags={**tags, EVALUATION_TAG: evaluation})
+            return str(created.info.run_id)
+
+    def log(
+        self,
+        run_id: str,
+        params: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        figures: Mapping[str, Figure],
+        tables: Mapping[str, pd.DataFrame],
+    ) -> None:
+        """Write what an evaluation found and end its run. Repeating it writes the same again."""
+        import mlflow
+
+        with self._client() as client:
+            known = client.get_run(run_id).data.params
+            for key, value in params.items():
+                if key not in known:
+                    client.log_param(run_id, key, value)
+            for key, number in metrics.items():
+                client.log_metric(run_id, key, number)
+            for path, figure in figures.items():
+                client.log_figure(run_id, figure, path)
+            for path, table in tables.items():
+                client.log_text(run_id, table.to_csv(index=False), path)
+            client.set_terminated(run_id, mlflow.entities.RunStatus.to_string(mlflow.entities.RunStatus.FINISHED))
+
+    def register(
+        self,
+        run_id: str,
+        name: str,
+        bundle: Path,
+        example: pd.DataFrame,
+        answer: pd.DataFrame,
+        evaluation: str,
+        algorithm: str,
+    ) -> Version:
+        """Keep a fitted bundle as a version of `name`, marked as challenger. The version of the same evaluation is
+        found again instead of being made twice. `example`, `answer`: at least two rows in and out."""
+        import mlflow
+
+        with self._client() as client:
+            for old in client.search_model_versions(f"name = '{name}'"):
+                if old.tags.get(EVALUATION_TAG) == evaluation:
+                    return _version(old)
+            with mlflow.start_run(run_id=run_id):
+                logged = mlflow.pyfunc.log_model(
+                    name="model",
+                    python_model=str(_SERVED_BY),
+                    artifacts={"bundle": str(bundle)},
+                    signature=mlflow.models.infer_signature(example, answer),
+                    input_example=example,
+                    pip_requirements=list(_REQUIREMENTS),
+                )
+            made = mlflow.register_model(
+                logged.model_uri, name, tags={EVALUATION_TAG: evaluation, "algorithm": algorithm}
+            )
+            client.set_registered_model_alias(name, CHALLENGER, made.version)
+            return _version(client.get_model_version(name, made.version))
+
+    def champion(self, name: str) -> Version | None:
+        """The version that serves, None before the first promotion."""
+        with self._client() as client:
+            return self._alias(client, name, CHAMPION)
+
+    def champions(self) -> dict[str, Version]:
+        """All versions that serve, by model name."""
+        with self._client() as client:
+            found: dict[str, Version] = {}
+            for model in client.search_registered_models():
+                if CHAMPION in (model.aliases or {}):
+                    found[model.name] = _version(client.get_model_version(model.name, model.aliases[CHAMPION]))
+            return found
+
+    def promote(self, version: Version) -> None:
+        """Let a version serve. Only the gate's verdict leads here."""
+        with self._client() as client:
+            client.set_registered_model_alias(version.name, CHAMPION, version.version)
+
+    def bundle(self, version: Version) -> Path:
+        """Local folder of a version's bundle."""
+        import mlflow
+
+        with self._client():
+            uri = f"models:/{version.name}/{version.version}"
+            return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri)) / "artifacts" / "bundle"
+
+    def _alias(self, client: MlflowClient, name: str, alias: str) -> Version | None:
+        for model in client.search_registered_models(f"name = '{name}'"):
+            if alias in (model.aliases or {}):
+                return _version(client.get_model_version(name, model.aliases[alias]))
+        return None
+
+
+def _version(found: Any) -> Version:
+    return Version(
+        found.name,
+        str(found.version),
+        str(found.run_id),
+        found.tags.get(EVALUATION_TAG, ""),
+        found.tags.get("algorithm", ""),
+    )

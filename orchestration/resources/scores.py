@@ -1,0 +1,82 @@
+"""Scores and targets as rows and back: the mapping between `models.contracts.score` and `risk.*`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from models.contracts.market import DataMode
+from models.contracts.score import Driver, Score, ScoreStatus
+from models.contracts.tables import RISK_SCORES, RISK_TARGET_ALLOCATIONS
+from models.contracts.vault import PolicyState
+from orchestration.resources.warehouse import Warehouse
+
+_NUMBERS = ("score", "p_spike", "rv_forecast", "sigma_ann", "var99", "es99")
+
+
+def as_row(score: Score, run_id: str) -> dict[str, Any]:
+    """A row of `risk.scores`."""
+    return {
+        "subject": score.subject,
+        "subject_kind": "vault" if score.subject.startswith("vault:") else "series",
+        "horizon_days": score.horizon_days,
+        "as_of": score.as_of,
+        "issued_at": score.issued_at,
+        "valid_until": score.valid_until,
+        "status": score.status.value,
+        "reasons": list(score.reasons),
+        **{name: getattr(score, name) for name in _NUMBERS},
+        "model_name": score.model_name,
+        "model_version": score.model_version,
+        "data_mode": score.data_mode.value,
+        "share_imputed": score.share_imputed,
+        "share_stale": score.share_stale,
+        "degraded": score.status is ScoreStatus.DEGRADED,
+        "drivers": [asdict(driver) for driver in score.drivers],
+        "run_id": run_id,
+    }
+
+
+def latest_score(warehouse: Warehouse, subject: str, horizon_days: int) -> tuple[Score | None, int | None]:
+    """Newest score of a subject with the id of its row."""
+    rows = warehouse.read(
+        f"select * from {RISK_SCORES} where subject = :subject and horizon_days = :horizon "
+        "order by as_of desc, id desc limit 1",
+        {"subject": subject, "horizon": horizon_days},
+    )
+    if rows.empty:
+        return None, None
+    row: dict[str, Any] = rows.to_dict("records")[0]
+    score = Score(
+        subject=subject,
+        horizon_days=horizon_days,
+        as_of=_moment(row["as_of"]),
+        issued_at=_moment(row["issued_at"]),
+        valid_until=_moment(row["valid_until"]),
+        status=ScoreStatus(row["status"]),
+        reasons=tuple(row["reasons"]),
+        **{name: None if row[name] is None or row[name] != row[name] else float(row[name]) for name in _NUMBERS},
+        model_name=row["model_name"],
+        model_version=row["model_version"],
+        data_mode=DataMode(row["data_mode"]),
+        share_imputed=float(row["share_imputed"]),
+        share_stale=float(row["share_stale"]),
+        drivers=tuple(Driver(**driver) for driver in row["drivers"]),
+    )
+    return score, int(row["id"])
+
+
+def latest_state(warehouse: Warehouse, vault_id: str, before: datetime) -> PolicyState | None:
+    """State of the newest target of a vault whose score is older than `before`: the memory of the on/off rule."""
+    rows = warehouse.read(
+        f"select state from {RISK_TARGET_ALLOCATIONS} where vault_id = :vault and as_of < :before "
+        "order by as_of desc, id desc limit 1",
+        {"vault": vault_id, "before": before},
+    )
+    return PolicyState(rows["state"].iloc[0]) if len(rows) else None
+
+
+def _moment(value: Any) -> datetime:
+    moment: datetime = value.to_pydatetime() if hasattr(value, "to_pydatetime") else value
+    return moment

@@ -1,0 +1,141 @@
+"""Sensors: a new target asks for the keeper; each end of a job is written down.
+
+Bodies read one row and build a request: no chain, no HTTP, no model. A sensor that is asked twice asks twice for the
+same key, and the unique keys of `keeper.decisions` stand behind it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from models.contracts import jobs as names
+from models.contracts.tables import RISK_TARGET_ALLOCATIONS
+from orchestration.cadence import HOUR
+from orchestration.resources.workspace import Workspace
+from orchestration.schedules import market_speed
+from orchestration.settings import Settings
+
+_NEWEST_TARGETS = f"""
+    select distinct on (vault_id) vault_id, policy_version, as_of, model_version, valid_until
+    from {RISK_TARGET_ALLOCATIONS} order by vault_id, as_of desc, id desc
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRow:
+    """The newest target of one vault."""
+
+    vault_id: str
+    policy_version: str
+    as_of: datetime
+    model_version: str
+    valid_until: datetime
+
+    @property
+    def run_key(self) -> str:
+        """A re-materialised hour has the same key: it must not act twice. A new model may say something new."""
+        return f"{self.vault_id}:{self.policy_version}:{self.as_of.astimezone(UTC).isoformat()}:{self.model_version}"
+
+
+def keeper_requests(
+    targets: Sequence[TargetRow], seen: str | None, now: datetime
+) -> tuple[list[dg.RunRequest] | dg.SkipReason, str]:
+    """What the keeper is asked for, given the newest target of each vault; `seen`: the cursor of the last tick.
+
+    One run looks at all vaults, so one new and unexpired target is enough; its key names the newest of them.
+    """
+    cursor = ",".join(sorted(target.run_key for target in targets))
+    if not targets:
+        return dg.SkipReason("there is no target yet"), cursor
+    if cursor == seen:
+        return dg.SkipReason("no target is newer than the last one looked at"), cursor
+    fresh = [t for t in targets if t.valid_until > now and (seen is None or t.run_key not in seen.split(","))]
+    if not fresh:
+        oldest = min(t.valid_until for t in targets)
+        return dg.SkipReason(f"the new targets expired at {oldest.isoformat()}, market time"), cursor
+    newest = max(fresh, key=lambda t: (t.as_of, t.vault_id))
+    tags = {"ballast/vaults": ",".join(sorted(t.vault_id for t in fresh))}
+    return [dg.RunRequest(run_key=newest.run_key, tags=tags)], cursor
+
+
+def read_targets(workspace: Workspace) -> list[TargetRow]:
+    rows = workspace.warehouse.read(_NEWEST_TARGETS)
+    return [
+        TargetRow(
+            row["vault_id"],
+            row["policy_version"],
+            row["as_of"].to_pydatetime(),
+            row["model_version"],
+            row["valid_until"].to_pydatetime(),
+        )
+        for row in rows.to_dict("records")
+    ]
+
+
+def sensors(settings: Settings) -> list[dg.SensorDefinition]:
+    """All sensors, running as soon as the daemon does."""
+    # Four looks in a market hour, so that a sped-up clock does not expire a target before the keeper sees it.
+    wall_hour_s = HOUR.total_seconds() / market_speed(settings)
+
+    @dg.sensor(
+        name="new_target_sensor",
+        job_name=names.KEEPER,
+        minimum_interval_seconds=int(min(30, max(5, wall_hour_s / 4))),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="A new row of risk.target_allocations asks for one run of the keeper.",
+    )
+    def new_target(context: dg.SensorEvaluationContext, workspace: Workspace) -> dg.SensorResult | dg.SkipReason:
+        found, cursor = keeper_requests(read_targets(workspace), context.cursor, workspace.now())
+        if isinstance(found, dg.SkipReason):
+            return dg.SensorResult(skip_reason=found, cursor=cursor)
+        return dg.SensorResult(run_requests=found, cursor=cursor)
+
+    return [new_target, *(_job_end_sensor(name, status) for name, status in _ENDS.items())]
+
+
+_ENDS = {
+    "job_succeeded_sensor": dg.DagsterRunStatus.SUCCESS,
+    "job_failed_sensor": dg.DagsterRunStatus.FAILURE,
+    "job_canceled_sensor": dg.DagsterRunStatus.CANCELED,
+}
+
+
+def _job_end_sensor(name: str, status: dg.DagsterRunStatus) -> dg.SensorDefinition:
+    @dg.run_status_sensor(
+        run_status=status,
+        name=name,
+        minimum_interval_seconds=10,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Writes the end of each job to ops.job_runs, also of one whose process was killed.",
+    )
+    def ended(context: dg.RunStatusSensorContext, workspace: Workspace) -> None:
+        record_end(workspace, context.instance, context.dagster_run, error_of(context))
+
+    return ended
+
+
+def error_of(context: dg.RunStatusSensorContext) -> str | None:
+    """One line about a failure: the first line of what Dagster says."""
+    event = context.dagster_event
+    return event.message.splitlines()[0][:500] if event is not None and event.message else None
+
+
+def record_end(workspace: Workspace, instance: dg.DagsterInstance, run: dg.DagsterRun, error: str | None) -> None:
+    """One row of ops.job_runs; the same run again replaces its row."""
+    record = instance.get_run_record_by_id(run.run_id)
+    ended = _moment(record.end_time if record else None)
+    workspace.warehouse.record_job_run(
+        run.job_name,
+        run.run_id,
+        ok=run.status is dg.DagsterRunStatus.SUCCESS,
+        started_at=_moment(record.start_time if record else None),
+        finished_at=ended,
+        market_time=workspace.clock().now(ended),
+        error_text=None if run.status is dg.DagsterRunStatus.SUCCESS else error,
+    )
+
+
+def _moment(timestamp: float | None) -> datetime:
+    return datetime.now(UTC) if timestamp is None else datetime.fromtimestamp(timestamp, UTC)
