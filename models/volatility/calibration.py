@@ -15,6 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from models.contracts.horizons import EMBARGO_DAYS
+from models.volatility.targets import spans
 
 FloatArray = NDArray[np.float64]
 
@@ -63,7 +64,7 @@ def calibrated_path(
 ) -> FloatArray:
     """(n,) probabilities, each through the map fitted at the refit point before it; before the first: NaN."""
     out = np.full(len(probability), np.nan)
-    for start, stop in zip(refits, [*refits[1:], len(probability)], strict=True):
+    for start, stop in spans(refits, len(probability)):
         fitted = fit_calibration(*last_known(probability, outcome, start + 1, horizon_days))
         out[start:stop] = fitted(probability[start:stop])
     return out

@@ -6,6 +6,9 @@ only once its window has closed; training adds one day of embargo for late bars 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -13,6 +16,7 @@ from numpy.typing import NDArray
 from models.contracts.horizons import EMBARGO_DAYS, SPIKE_QUANTILE, Protocol
 
 FloatArray = NDArray[np.float64]
+Moment = TypeVar("Moment", int, np.datetime64)
 
 
 def forward_mean(rv: FloatArray, horizon_days: int) -> FloatArray:
@@ -42,3 +46,10 @@ def first_fit(protocol: Protocol) -> int:
 def refit_points(rows: int, protocol: Protocol) -> list[int]:
     """Positions at which the models of one series are fitted again."""
     return list(range(first_fit(protocol), rows, protocol.refit_step))
+
+
+def spans(starts: Sequence[Moment], end: Moment) -> list[tuple[Moment, Moment]]:
+    """From each start to the next, the last one to `end`."""
+    ends = list(starts[1:])
+    ends.append(end)
+    return list(zip(starts, ends, strict=True)) if starts else []

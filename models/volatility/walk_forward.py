@@ -21,7 +21,7 @@ from models.volatility.law import volatility_score
 from models.volatility.members import MEMBERS, POOLED, make
 from models.volatility.outcomes import adaptive_step, outcomes_of, spike_probabilities
 from models.volatility.panel import Panel, build_panel
-from models.volatility.targets import first_fit, refit_points
+from models.volatility.targets import first_fit, refit_points, spans
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[str], None]
@@ -82,8 +82,7 @@ def own_paths(panel: Panel, member: str, horizon_days: int) -> dict[str, FloatAr
         grid = alone.grids[series]
         forecaster = make(member, panel.kind, horizon_days)
         out = np.full(len(grid), np.nan)
-        points = refit_points(len(grid), panel.protocol)
-        for start, stop in zip(points, [*points[1:], len(grid)], strict=bool(points)):
+        for start, stop in spans(refit_points(len(grid), panel.protocol), len(grid)):
             forecaster.fit(alone, grid.as_of[start])
             out[start:stop] = forecaster.forecast(alone, series, start, stop)
         return out
@@ -105,8 +104,7 @@ def pool_refit_dates(panel: Panel) -> list[np.datetime64]:
 
 def pooled_paths(panel: Panel, member: str, horizon_days: int, threads: int = 1) -> dict[str, FloatArray]:
     """Forecasts (n,) by series of a member with one fit for the panel; refit dates do not depend on each other."""
-    dates = pool_refit_dates(panel)
-    spans = list(zip(dates, [*dates[1:], END_OF_TIME], strict=bool(dates)))
+    periods = spans(pool_refit_dates(panel), END_OF_TIME)
     out = {series: np.full(len(grid), np.nan) for series, grid in panel.grids.items()}
 
     def several(part: Sequence[tuple[np.datetime64, np.datetime64]]) -> None:
@@ -119,7 +117,7 @@ def pooled_paths(panel: Panel, member: str, horizon_days: int, threads: int = 1)
                 if low < high:
                     out[series][low:high] = forecaster.forecast(panel, series, low, high)
 
-    _map(several, [spans[worker::threads] for worker in range(threads)], threads)
+    _map(several, [periods[worker::threads] for worker in range(threads)], threads)
     return out
 
 
