@@ -82,6 +82,8 @@ class Executor:
         plan = self._plan(intent, vault.value)
         # A replacement reuses its predecessor's number: whatever an expiry proof is worth, the ledger uses it once.
         call = self._call(intent, account.value.sequence + 1, clock.value, fee.value, plan)
+        if call.inclusion_fee > self._config.vault.limits.max_fee_stroops:
+            return self._end(intent, IntentState.REJECTED, f"inclusion fee {call.inclusion_fee} stroops above the cap")
         answer = self._gateway.prepare(call)
         if isinstance(answer, Fatal):
             return self._end(intent, IntentState.REJECTED, answer.reason)

@@ -94,7 +94,9 @@ class Pursuit:
                           "oldest_ledger": look.clock.oldest_ledger}}  # fmt: skip
         ended = replace(attempt, state=to.value, result_code=look.result_code or attempt.result_code)
         error = None if look.contract_error is None else str(look.contract_error)
-        reason = None if to is IntentState.CONFIRMED else (look.result_code or finding.value)
+        reason = None if to is IntentState.CONFIRMED else finding.value
+        if to is IntentState.FAILED and look.result_code is not None:
+            reason = look.result_code
         return self._store.move(
             intent, to, body, reason=reason, attempt=ended, outcome=outcome | {"contract_error": error}
         )

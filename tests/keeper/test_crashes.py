@@ -163,7 +163,7 @@ def test_no_crash_applies_twice(database_url: str, tmp_path: Path, behaviour: st
     engine = create_engine(database_url)  # pooled: a thousand transactions
     try:
         for number, point in enumerate(POINTS):
-            for seed in range(number, number + 50, 10) if behaviour == "flaky" else (number,):
+            for seed in range(number, number + 30, 10) if behaviour == "flaky" else (number,):
                 run(engine, tmp_path, behaviour, point, seed)
     finally:
         engine.dispose()

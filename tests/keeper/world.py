@@ -101,7 +101,7 @@ def build(
     made = connect(spec, "http://devnet", folder / f"{uuid4().hex}.key", phase, client=quiet)
     made.admin.set_prices(PRICES)
     client = InProcessClient(Rpc(chain), faults)
-    limits = KeeperLimits(drive_budget_s=400, poll_s=1)
+    limits = KeeperLimits(drive_budget_s=200, poll_s=1, validity_ledgers=25, unknown_patience_ledgers=5)
     config = replace(made.config, limits=limits)
     gateway = type(made.gateway)("http://devnet", config.passphrase, client)
     return World(time, chain, replace(made, config=config, gateway=gateway), KeeperStore(engine), client)
