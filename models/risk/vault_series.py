@@ -129,8 +129,18 @@ def shrunk_correlations(ret: FloatArray, closed: BoolArray, decay: float = CORRE
         noise = float(((1 - raw[off_diagonal] ** 2) ** 2).sum()) / (EFFECTIVE_DAYS - 1)
         signal = float((raw[off_diagonal] ** 2).sum())
         intensity = min(1.0, noise / signal) if signal > 0 else 1.0
-        out[t] = np.where(off_diagonal, (1 - intensity) * raw, 1.0)
+        out[t] = _proper(np.where(off_diagonal, (1 - intensity) * raw, 1.0))
     return out
+
+
+def _proper(matrix: FloatArray) -> FloatArray:
+    """The matrix itself, or, where pairs of different days contradict each other, without its negative part."""
+    values, vectors = np.linalg.eigh(matrix)
+    if values[0] >= 0.0:
+        return matrix
+    positive = (vectors * np.maximum(values, 0.0)) @ vectors.T
+    scale = np.sqrt(np.diagonal(positive))
+    return np.asarray(positive / np.outer(scale, scale))
 
 
 def _variance(weights: FloatArray, rv: FloatArray, ret: FloatArray, closed: BoolArray) -> FloatArray:
