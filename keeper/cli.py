@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from keeper.decision import TargetInput
-from keeper.intent import Intent
+from keeper.intent import IllegalTransition, Intent, IntentState
 from keeper.keeper import Keeper, TickOutcome
 from keeper.limits import Control, ControlMode
 from keeper.store import GLOBAL_SCOPE, KeeperStore
@@ -36,6 +37,24 @@ def keeper_status(store: KeeperStore, vault_id: str, source_account: str, limit:
         open_intents=store.open_intents(source_account),
         events=store.verify_events(),
     )
+
+
+def resolve(store: KeeperStore, intent_id: UUID, state: IntentState, evidence: str, by: str) -> Intent:
+    """Close an intent that waits for a human: confirmed, failed or abandoned, with what was found out and by whom.
+
+    The switch stays as it is; `resume` is a step of its own.
+
+    Raises
+    ------
+    IllegalTransition
+        If the intent does not wait for a human or `state` is not an end of it.
+    """
+    intent = store.intent(intent_id)
+    if intent.state is not IntentState.NEEDS_HUMAN:
+        raise IllegalTransition(
+            f"intent {intent_id} is {intent.state}: only one that needs a human is resolved by hand"
+        )
+    return store.move(intent, state, {"evidence": evidence, "by": by}, reason=f"resolved by {by}")
 
 
 def pause(

@@ -12,7 +12,7 @@ from stellar_sdk.client.base_sync_client import BaseSyncClient
 from stellar_sdk.client.requests_client import RequestsClient
 from stellar_sdk.exceptions import ConnectionError as SdkConnectionError
 
-from keeper.limits import KeeperConfig, safe_phase
+from keeper.limits import KeeperConfig, KeeperLimits, safe_phase
 from keeper.networks import PASSPHRASES
 from keeper.signing.local_dev import LocalDevSigner
 from keeper.soroban import REQUEST_TIMEOUT_S, SorobanGateway
@@ -111,7 +111,8 @@ def connect(
     signer = LocalDevSigner(key_path)
     admin.fund(signer.address)
     deployed, code_hash = admin.create_vault(vault, signer.address)
+    limits = KeeperLimits(poll_s=0.2)  # ledgers close every second here, and nobody else pays for the questions
     config = KeeperConfig(
-        deployed, signer.address, safe_phase(phase, vault.network), code_hash=code_hash, run_id=run_id
+        deployed, signer.address, safe_phase(phase, vault.network), limits, code_hash=code_hash, run_id=run_id
     )
     return DevnetConnection(config, SorobanGateway(url, PASSPHRASES["devnet"], client), signer, admin)

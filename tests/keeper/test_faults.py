@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
+from stellar_sdk import xdr
 
-from keeper.cli import pause
+from keeper.cli import pause, resolve, resume
+from keeper.devnet import shapes
 from keeper.devnet.transport import ConnectionDropped, Faults
 from keeper.executor import Executor
 from keeper.gateway import Ok
-from keeper.intent import Intent, IntentState
+from keeper.intent import IllegalTransition, Intent, IntentState
 from keeper.limits import ControlMode
 from keeper.signing.interface import SignedEnvelope, Signer, SignerUnavailable, SigningPolicy, SigningRefused
 from models.contracts.vault import Reason
@@ -167,6 +169,23 @@ def test_another_user_of_the_key_blocks_the_account_until_a_human_looks(world: W
     again = world.keeper().tick(a_row(world.connection.config.vault, as_of=later), later)
     assert again.reasons == (Reason.INTENT_UNRESOLVED,)
     assert world.on_chain.applied == 0
+    resolve(world.store, done.id, S.ABANDONED, "the other transaction was a test payment", "ops")
+    resume(world.store, "looked at", "ops", scope=world.connection.config.vault.id)
+    with pytest.raises(IllegalTransition, match="by hand"):
+        resolve(world.store, done.id, S.FAILED, "again", "ops")
+    free = world.keeper().tick(a_row(world.connection.config.vault, as_of=later), later)
+    assert free.intent_state is S.CONFIRMED
+
+
+def test_a_network_that_rejects_our_key_stops_the_vault(engine: Engine, tmp_path: Path) -> None:
+    def reject(result: dict[str, object]) -> None:
+        result |= {"status": "ERROR", "errorResultXdr": shapes.refusal(xdr.TransactionResultCode.txBAD_AUTH, 100)}
+
+    world = build(engine, tmp_path, Tampering("sendTransaction", reject))
+    congest(world, 200)
+    outcome = world.keeper().tick(a_row(world.connection.config.vault), MARKET_NOW)
+    assert outcome.intent_state is S.ABANDONED
+    assert "txBAD_AUTH" in world.store.control(world.connection.config.vault.id).reason
 
 
 def test_a_node_that_forgot_the_ledgers_in_question_proves_nothing(engine: Engine, tmp_path: Path) -> None:
