@@ -38,7 +38,7 @@ def is_open(times: pd.DatetimeIndex, calendar: Calendar) -> NDArray[np.bool_]:
     holiday = np.zeros(len(times), dtype=bool)
     for closed_month, closed_day in _FX_HOLIDAYS:
         holiday |= (month == closed_month) & (day == closed_day)
-    return (np.asarray(times.dayofweek) < _SATURDAY) & ~holiday
+    return (np.asarray(times.day_of_week) < _SATURDAY) & ~holiday
 
 
 def expected_slots(start: datetime, end: datetime, interval: str, calendar: Calendar) -> pd.DatetimeIndex:

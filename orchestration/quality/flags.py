@@ -86,8 +86,8 @@ def _rate_flags(
 ) -> Iterator[tuple[str, pd.DataFrame]]:
     rates = warehouse.read(
         "select series, interval, ts, kind, rate, open, high, low, rate as close, available_at, "
-        f"digest::text as digest, data_mode from {RAW_FX_RATES} where seq > :mark and available_at <= :now and high is not null "
-        "and low is not null",
+        f"digest::text as digest, data_mode from {RAW_FX_RATES} where seq > :mark and available_at <= :now "
+        "and high is not null and low is not null",
         {"mark": mark, "now": now},
     )
     street = rates["kind"] == "street"
@@ -112,17 +112,15 @@ def _chosen_conflicts(
     """Two values that became known at the same moment: no correction, the source contradicts itself."""
     rows = warehouse.read(
         f"""
-        with touched as (
-            select distinct series, interval, ts from {table} where seq > :mark and available_at <= :now
-        ),
-        counted as (
-            select r.series, r.interval, r.ts, r.available_at, r.digest::text as digest, r.data_mode,
-                r.{value} as value,
-                count(*) over (partition by r.series, r.interval, r.ts, r.available_at) as said
-            from {table} as r join touched using (series, interval, ts)
+        with repeated as (
+            select r.series, r.interval, r.ts, r.available_at
+            from (select distinct series, interval, ts from {table} where seq > :mark) as touched
+            join {table} as r using (series, interval, ts)
             where r.available_at <= :now
+            group by r.series, r.interval, r.ts, r.available_at having count(*) > 1
         )
-        select * from counted where said > 1
+        select r.series, r.interval, r.ts, r.available_at, r.digest::text as digest, r.data_mode, r.{value} as value
+        from {table} as r join repeated using (series, interval, ts, available_at)
         """,
         {"mark": mark, "now": now},
     )

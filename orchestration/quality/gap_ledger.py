@@ -5,7 +5,8 @@ A gap that is filled in parts is replaced by its parts, so that every row is eit
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -88,8 +89,8 @@ def record(connection: Connection, spec: SeriesSpec, gaps: Iterable[tuple[Gap, s
     """Write gaps with their status and the rows that filled them; a gap that is there takes the new status."""
     rows = [
         {
-            "dataset": spec.dataset.value, "series": spec.id, "interval": spec.interval, "start": gap.start,
-            "end": gap.end, "slots": gap.missing_slots, "status": status, "now": now, "rows": rows_added,
+            "gap_start": gap.start.isoformat(), "gap_end": gap.end.isoformat(), "missing_slots": gap.missing_slots,
+            "status": status, "rows_added": rows_added,
         }
         for gap, status, rows_added in gaps
     ]  # fmt: skip
@@ -99,24 +100,45 @@ def record(connection: Connection, spec: SeriesSpec, gaps: Iterable[tuple[Gap, s
         text(f"""
             insert into {OPS_GAPS} (dataset, series, interval, gap_start, gap_end, missing_slots, status,
                 detected_at, checked_at, rows_added)
-            values (:dataset, :series, :interval, :start, :end, :slots, :status, :now, :now, :rows)
+            select :dataset, :series, :interval, gap_start, gap_end, missing_slots, status, :now, :now, rows_added
+            from jsonb_to_recordset(cast(:rows as jsonb)) as gap (
+                gap_start timestamptz, gap_end timestamptz, missing_slots integer, status text, rows_added bigint
+            )
             on conflict (dataset, series, interval, gap_start) do update set
                 gap_end = excluded.gap_end, missing_slots = excluded.missing_slots, status = excluded.status,
                 checked_at = excluded.checked_at, rows_added = excluded.rows_added
         """),
-        rows,
-    )
+        {
+            "dataset": spec.dataset.value, "series": spec.id, "interval": spec.interval, "now": now,
+            "rows": json.dumps(rows),
+        },
+    )  # fmt: skip
 
 
-def record_outcome(
-    connection: Connection, spec: SeriesSpec, gap: Gap, stored: pd.DatetimeIndex, unanswered: str, now: datetime
-) -> bool:
-    """Replace a gap by what is filled and what is not; True if nothing is missing any more."""
-    if spec.interval == IRREGULAR:
-        inside = sum(gap.start <= ts < gap.end for ts in stored.to_pydatetime())
-        record(connection, spec, [(gap, "fixed" if inside else unanswered, inside)], now)
-        return inside > 0
-    filled, missing = fill_runs(stored, gap, spec.interval, spec.calendar)
-    parts = [(run, "fixed", run.missing_slots) for run in filled] + [(run, unanswered, 0) for run in missing]
-    record(connection, spec, parts, now)  # the first part has the gap's own start and takes its row
-    return not missing
+def record_outcomes(
+    connection: Connection,
+    spec: SeriesSpec,
+    gaps: Sequence[Gap],
+    stored: pd.DatetimeIndex,
+    unanswered: str,
+    now: datetime,
+) -> int:
+    """Replace each gap by what is filled and what is not; the number of gaps with nothing missing any more."""
+    times_now = stored.sort_values()
+    parts: list[tuple[Gap, str, int]] = []
+    fixed = 0
+    for gap in gaps:
+        low, high = times_now.searchsorted([pd.Timestamp(gap.start), pd.Timestamp(gap.end)])
+        inside = times_now[int(low) : int(high)]
+        if inside.empty:
+            parts.append((gap, unanswered, 0))
+        elif spec.interval == IRREGULAR:
+            parts.append((gap, "fixed", len(inside)))
+            fixed += 1
+        else:
+            filled, missing = fill_runs(inside, gap, spec.interval, spec.calendar)
+            parts += [(run, "fixed", run.missing_slots) for run in filled]
+            parts += [(run, unanswered, 0) for run in missing]  # the first part has the gap's own start: its row
+            fixed += not missing
+    record(connection, spec, parts, now)
+    return fixed

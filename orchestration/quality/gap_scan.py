@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from models.contracts.market import Dataset, SeriesSpec
+from models.contracts.market import DataMode, Dataset, SeriesSpec
 from models.contracts.tables import OPS_GAP_SCANS
 from models.timeseries.calendars import expected_slots, interval_length
 from models.timeseries.gaps import Gap, find_gaps, find_silences, merge
@@ -23,7 +25,7 @@ from orchestration.quality.gap_ledger import (
     coverage,
     known_gaps,
     record,
-    record_outcome,
+    record_outcomes,
     times,
 )
 from orchestration.resources.warehouse import Warehouse
@@ -74,7 +76,7 @@ def scan_gaps(
         known = known_gaps(warehouse, dataset)
         for spec in own:
             key = (spec.id, spec.interval)
-            scan = _SeriesScan(warehouse, market, spec, now, run_id, seen.get(key), known.get(key, ()))
+            scan = _SeriesScan(warehouse, market, spec, now, run_id, seen.get(key, Coverage()), known.get(key, ()))
             done = scan.run(fill, full, recheck_absent)
             if done is not None:
                 scans.append(done)
@@ -86,36 +88,36 @@ class _SeriesScan:
 
     def __init__(
         self, warehouse: Warehouse, market: Market, spec: SeriesSpec, now: datetime, run_id: str | None,
-        seen: Coverage | None, known: Sequence[KnownGap],
+        seen: Coverage, known: Sequence[KnownGap],
     ) -> None:  # fmt: skip
         self.warehouse, self.market, self.spec, self.now, self.run_id = warehouse, market, spec, now, run_id
-        self.seen = seen or Coverage()
-        self.known = known
+        self.seen, self.known = seen, known
         self.length = interval_length(spec.interval)
-        self.rows_added = 0
-        self.fixed = 0
+        self.step = self.length or timedelta(microseconds=1)
+        self.rows_added = self.fixed = 0
+        self.edges: list[Gap] = []  # what was missing before the first row or after the last, and is there now
 
     def run(self, fill: bool, full: bool, recheck_absent: bool) -> GapScan | None:
         first = full or self.seen.scanned_to is None
-        edges = self._ask_edges() if first and fill else []
+        if first and fill:
+            self._ask_edges()
         start, end = (self.seen.oldest if first else self.seen.scanned_to), self.seen.newest
-        open_before = [g for g in self.known if g.status == "open" or (recheck_absent and g.status != "fixed")]
         if start is None or end is None:
             return None
-        if not first and start >= end and not open_before:
+        again = [g.gap for g in self.known if g.status == "open" or recheck_absent]
+        if not first and start >= end and not again:
             return None
         found = self._find(start, end)
-        absent = {g.gap.start for g in self.known if g.status == "absent_at_source"}
-        asked = {g.start: g for g in found if recheck_absent or g.start not in absent}
-        asked |= {g.gap.start: g.gap for g in open_before}
+        absent = {g.gap.start for g in self.known if g.status == "absent_at_source" and not recheck_absent}
+        asked = {g.start: g for g in found if g.start not in absent} | {g.start: g for g in again}
         todo = [asked[at] for at in sorted(asked)]
         with self.warehouse.transaction() as connection:
             record(connection, self.spec, [(gap, "open", 0) for gap in todo], self.now)
         if fill:
-            for low, high in merge(todo, (self.length or timedelta(0)) * _SLOTS_A_QUESTION):
+            for low, high in self._questions(todo):
                 self._ask(low, high, [gap for gap in todo if low <= gap.start < high])
         every = {g.start: g for g in found} | asked
-        return self._report(start, end, [*edges, *every.values()])
+        return self._report(start, end, [*self.edges, *every.values()])
 
     def _find(self, start: datetime, end: datetime) -> list[Gap]:
         ts = times(self.warehouse, self.spec, start, end + timedelta(microseconds=1))
@@ -123,46 +125,31 @@ class _SeriesScan:
             return find_silences(ts, timedelta(seconds=self.spec.max_age_s))
         return find_gaps(ts, self.spec.interval, self.spec.calendar, start, end)
 
-    def _ask_edges(self) -> list[Gap]:
+    def _questions(self, gaps: list[Gap]) -> list[tuple[datetime, datetime]]:
+        """Windows to ask for. A provider answers in pages; a market on this machine answers any window at once."""
+        if self.market.mode is DataMode.LIVE:
+            return merge(gaps, self.step * _SLOTS_A_QUESTION)
+        return merge(gaps, timedelta.max)
+
+    def _ask_edges(self) -> None:
         """Once a series: is there anything before the first row or after the last that ingest did not bring?"""
         before, after = self.seen.oldest, self.seen.newest
-        step = self.length or timedelta(microseconds=1)
+        upto = self.now + timedelta(microseconds=1)
         if before is None or after is None:
-            self._ask(None, self.now, ())
+            self._ask(None, upto, ())
         else:
             self._ask(None, before, ())
-            if after + step <= self.now:
-                self._ask(after + step, self.now + timedelta(microseconds=1), ())
-        if not self.rows_added:
-            return []
-        self.seen = coverage(self.warehouse, self.spec.dataset)[(self.spec.id, self.spec.interval)]
-        oldest, newest = self.seen.oldest, self.seen.newest
-        if oldest is None or newest is None:
-            return []
-        if before is None or after is None:
-            edges = [(oldest, newest + step)]
-        else:
-            edges = [(oldest, before), (after + step, newest + step)]
-        gaps = [self._edge(low, high) for low, high in edges if low < high]
-        with self.warehouse.transaction() as connection:
-            record(connection, self.spec, [(gap, "fixed", gap.missing_slots) for gap in gaps], self.now)
-        self.fixed += len(gaps)
-        return gaps
-
-    def _edge(self, low: datetime, high: datetime) -> Gap:
-        return Gap(low, high, len(times(self.warehouse, self.spec, low, high)))
+            self._ask(after + self.step, max(upto, after + self.step), ())
+        if self.edges:
+            self.seen = coverage(self.warehouse, self.spec.dataset)[self.spec.id, self.spec.interval]
 
     def _ask(self, low: datetime | None, high: datetime, gaps: Sequence[Gap]) -> None:
-        """Ask for [low, high), keep the rows that fall into the gaps (all of them without any), judge each gap."""
-        started = datetime.now(UTC)
-        spec = self.spec
+        """Ask for [low, high), keep what falls into the gaps, judge each. Without gaps (an edge) keep all."""
+        started, spec = datetime.now(UTC), self.spec
         fetch = self.market.fetch(spec.dataset, low, high, self.now, [spec.id])
         frame = fetch.frame[fetch.frame["interval"].astype(str) == spec.interval]
-        if gaps and len(frame):
-            wanted = pd.Series(False, index=frame.index)
-            for gap in gaps:
-                wanted |= (frame["ts"] >= gap.start) & (frame["ts"] < gap.end)
-            frame = frame[wanted]
+        if gaps:
+            frame = frame[_inside(frame["ts"], gaps)]
         with self.warehouse.transaction() as connection:
             added = append_rows(connection, spec.dataset, frame, self.run_id)
             entries = [as_entry(reject, self.now, self.market.mode) for reject in fetch.rejects]
@@ -171,10 +158,15 @@ class _SeriesScan:
                 connection, spec.dataset, fetch.answers, (low, high), self.market.mode, added, fetch.rejects, started,
                 self.run_id,
             )  # fmt: skip
-            stored = times(connection, spec, low, high) if gaps else pd.DatetimeIndex([], tz="UTC")
-            unanswered = "open" if _failed(fetch) else "absent_at_source"
-            for gap in gaps:
-                self.fixed += record_outcome(connection, spec, gap, stored, unanswered, self.now)
+            if added and not gaps:
+                edge = Gap(_moment(frame["ts"].min()), _moment(frame["ts"].max()) + self.step, sum(added.values()))
+                record(connection, spec, [(edge, "fixed", edge.missing_slots)], self.now)
+                self.edges.append(edge)
+                self.fixed += 1
+            if gaps:
+                unanswered = "open" if _failed(fetch) else "absent_at_source"
+                stored = times(connection, spec, low, high)
+                self.fixed += record_outcomes(connection, spec, gaps, stored, unanswered, self.now)
         self.rows_added += sum(added.values())
 
     def _report(self, start: datetime, end: datetime, gaps: list[Gap]) -> GapScan:
@@ -188,6 +180,19 @@ class _SeriesScan:
         row |= {"dataset": spec.dataset.value, "run_id": self.run_id, "scanned_at": self.now}
         self.warehouse.append_table(OPS_GAP_SCANS, [row])
         return scan
+
+
+def _moment(ts: Any) -> datetime:
+    return pd.Timestamp(ts).to_pydatetime()
+
+
+def _inside(ts: pd.Series, gaps: Sequence[Gap]) -> np.ndarray:
+    """Mask of the times that fall into one of the gaps (in time order, not overlapping)."""
+    starts = pd.DatetimeIndex([gap.start for gap in gaps])
+    ends = pd.DatetimeIndex([gap.end for gap in gaps])
+    times = pd.DatetimeIndex(pd.to_datetime(ts, utc=True))  # an empty frame has no times to be aware of a zone
+    nearest = starts.searchsorted(times, side="right") - 1
+    return (nearest >= 0) & np.asarray(times < ends[np.maximum(nearest, 0)])
 
 
 def _failed(fetch: Fetch) -> bool:

@@ -110,30 +110,33 @@ def _verdicts(
     newest = ~rows.duplicated("ts", keep="last").to_numpy()
     chain = rows[newest].reset_index(drop=True)
     judged = judge(chain["rate"].to_numpy(float), limits, accepted=chain["accepted"].to_numpy(bool))
-    by_ts = dict(zip(chain["ts"], judged, strict=True))
-    entries: list[QuarantineEntry] = []
-    for row, is_newest in zip(rows.to_dict("records"), newest.tolist(), strict=True):
-        verdict = by_ts[row["ts"]]
-        # A print that was corrected within the day is measured against the same last good rate.
-        distance = verdict.log_distance if is_newest else float(np.log(row["rate"] / verdict.last_good))
-        held = verdict.verdict is Verdict.HELD if is_newest else abs(distance) > limits.held_log_distance
-        if held and not row["accepted"]:
-            entries.append(_entry(row, series, verdict.last_good, distance))
+    # A print that was corrected within the day is measured against the same last good rate as its correction.
+    place = np.cumsum(newest) - newest  # of each revision's ts in the chain
+    last_good = np.array([verdict.last_good for verdict in judged])[place]
+    distance = np.log(rows["rate"].to_numpy(float) / last_good)
+    is_held = np.array([verdict.verdict is Verdict.HELD for verdict in judged])[place]
+    held = np.where(newest, is_held, np.abs(distance) > limits.held_log_distance) & ~rows["accepted"].to_numpy(bool)
+    suspects = rows.assign(last_good=last_good, distance=distance)[held]
+    entries = [_entry(row, series) for row in suspects.to_dict("records")]
     confirmed = [
-        (chain["ts"][i].to_pydatetime(), str(chain["digest"][i]), chain["available_at"][t].to_pydatetime())
+        (
+            chain["ts"].iloc[i].to_pydatetime(),
+            str(chain["digest"].iloc[i]),
+            chain["available_at"].iloc[t].to_pydatetime(),
+        )
         for t, verdict in enumerate(judged)
         for i in verdict.confirms
     ]
     return entries, confirmed
 
 
-def _entry(row: Mapping[Hashable, Any], series: str, last_good: float, distance: float) -> QuarantineEntry:
+def _entry(row: Mapping[Hashable, Any], series: str) -> QuarantineEntry:
     return QuarantineEntry(
         dataset=Dataset.FX_RATES,
         series=series,
         action="hold",
         reason=REASON,
-        detail=f"{distance:+.3f} (log) from the last good rate {last_good:.10g}",
+        detail=f"{row['distance']:+.3f} (log) from the last good rate {row['last_good']:.10g}",
         known_at=row["available_at"].to_pydatetime(),
         data_mode=DataMode(row["data_mode"]),
         interval="1d",
