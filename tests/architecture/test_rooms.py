@@ -19,6 +19,7 @@ EXTRA: dict[str, tuple[str, ...]] = {
     "models/validation/plots.py": ("matplotlib",),
     "keeper/store.py": ("sqlalchemy",),
     "keeper/soroban.py": ("stellar_sdk",),
+    "keeper/defindex.py": ("stellar_sdk",),  # one contract's arguments and answers in XDR; soroban carries them
 }
 # Folders that speak the chain's own format: the development network answers real XDR, the local signer signs it.
 EXTRA_FOLDERS: dict[str, tuple[str, ...]] = {

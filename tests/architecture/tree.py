@@ -14,7 +14,7 @@ ROOMS = ("models", "keeper", "serving", "orchestration")
 
 @dataclass(frozen=True)
 class Import:
-    """`module` as written; `top_level` True when importing the file performs it."""
+    """`module` as written; `top_level` True when importing the file performs it (not for the eyes of mypy only)."""
 
     module: str
     line: int
@@ -62,11 +62,15 @@ def imports(tree: ast.Module) -> list[Import]:
                 found.append(Import(module, child.lineno, top_level))
                 found.extend(Import(f"{module}.{alias.name}", child.lineno, top_level) for alias in child.names)
             else:
-                inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-                visit(child, top_level and not inside)
+                later = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+                visit(child, top_level and not later and not _only_for_types(child))
 
     visit(tree, True)
     return found
+
+
+def _only_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 def within(module: str, package: str) -> bool:

@@ -60,6 +60,7 @@ def test_bounds(variable: str, attribute: str, low: str, below: str, high: str, 
         ({"BALLAST_MARKET": "paper"}, "BALLAST_MARKET: 'paper' is not"),
         ({"BALLAST_MARKET": "replay:"}, "BALLAST_MARKET"),
         ({"BALLAST_MARKET": "replay:/no/such/folder"}, "/no/such/folder does not exist"),
+        ({"BALLAST_MARKET": "replay:/tmp@2024-13-01"}, "BALLAST_MARKET"),
         ({"BALLAST_MARKET": "replay:/@2023-02-30"}, "2023-02-30 is not a date"),
         ({"DATABASE_URL": "mysql://h/d"}, "DATABASE_URL: only postgresql"),
         ({"BALLAST_KEEPER_PHASE": "live"}, "BALLAST_KEEPER_PHASE"),
@@ -98,12 +99,13 @@ def test_a_dated_replay_is_a_market_of_its_own(tmp_path: Path) -> None:
     assert parse_market(dated.name) == dated
 
 
+@pytest.mark.parametrize("market", ["replay:data", "replay:data@2024-05-06"])
 def test_relative_replay_folder_survives_another_working_directory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, market: str
 ) -> None:
     (tmp_path / "data").mkdir()
     monkeypatch.chdir(tmp_path)
-    settings = load_settings({"BALLAST_MARKET": "replay:data", "BALLAST_STATE": "state"})
+    settings = load_settings({"BALLAST_MARKET": market, "BALLAST_STATE": "state"})
     monkeypatch.chdir("/")
     assert load_settings(as_environment(settings)) == settings
 

@@ -40,8 +40,20 @@ def run(context: Context, options: argparse.Namespace) -> int:
 
 
 def play_once(settings: Settings, databases: Databases, progress: Progress) -> int:
-    """Exit code: 0 when every stage succeeded, 1 otherwise (each failure was told as it happened)."""
-    from orchestration.local.play import play  # Dagster and all that it loads
+    """Exit code: 0 when every stage succeeded, 1 otherwise (each failure was told as it happened).
 
-    result = play(settings, progress)
+    Raises CommandError when the market cannot be opened at all.
+    """
+    # Dagster and all that it loads: seconds that other commands need not pay.
+    from orchestration.local.devnet_process import DevnetDown
+    from orchestration.local.play import play
+    from orchestration.sources.errors import ProviderError
+    from orchestration.sources.replay import ReplayError
+    from orchestration.sources.replay_files import ReplayFileError
+    from orchestration.sources.simulated import SimulationError
+
+    try:
+        result = play(settings, progress)
+    except (DevnetDown, ProviderError, ReplayError, ReplayFileError, SimulationError) as error:
+        raise CommandError(str(error)) from error
     return 0 if result.ok else 1
