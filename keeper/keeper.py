@@ -15,7 +15,7 @@ from keeper.clock import Clock, WallClock
 from keeper.decision import ChainFacts, Judgement, TargetInput, judge, refuse_early
 from keeper.executor import Executor
 from keeper.gateway import Gateway, Ok
-from keeper.intent import TERMINAL, Intent, IntentState
+from keeper.intent import Intent, IntentState
 from keeper.limits import Control, KeeperConfig
 from keeper.reconcile import Driver
 from keeper.record import inputs_json, plan_json
@@ -76,7 +76,8 @@ class Keeper:
         with self._store.lock(self._config.source_account) as held:
             if not held:
                 return self._hold(target_row, market_now, Reason.ACCOUNT_BUSY)
-            if any(i.state not in TERMINAL for i in self._driver.settle(market_now)):
+            self._driver.settle(market_now)
+            if self._store.open_intents(self._config.source_account):
                 return self._hold(target_row, market_now, Reason.INTENT_UNRESOLVED)
             control = self._store.control(self._config.vault.id)
             early = refuse_early(self._config, target_row, control, market_now)
@@ -91,7 +92,7 @@ class Keeper:
             return self._act(target_row, market_now, judgement, facts, inputs)
 
     def reconcile(self, market_now: datetime) -> list[Intent]:
-        """Advance every open intent of the account; for the minute schedule. Empty if another process is at it."""
+        """Advance every open intent of the vault; for the minute schedule. Empty if another process is at it."""
         with self._store.lock(self._config.source_account) as held:
             return self._driver.settle(market_now) if held else []
 

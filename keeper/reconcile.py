@@ -24,8 +24,12 @@ class Driver:
         self._clock = clock
 
     def settle(self, market_now: datetime) -> list[Intent]:
-        """Drive every open intent of the account, oldest first, and return them as they are then."""
-        return [self.drive(i, market_now) for i in self._store.open_intents(self._config.source_account)]
+        """Drive every open intent of this vault, oldest first, and return them as they are then.
+
+        Another vault's intent on the same account is left to its own keeper, which knows its contract and limits.
+        """
+        intents = self._store.open_intents(self._config.source_account)
+        return [self.drive(i, market_now) for i in intents if i.vault_id == self._config.vault.id]
 
     def drive(self, intent: Intent, market_now: datetime) -> Intent:
         """Advance until the end, a human or the budget; pause when a step changed nothing or waits for a ledger."""

@@ -271,6 +271,17 @@ def test_an_outcome_that_was_not_agreed_is_not_signed(engine: Engine, tmp_path: 
     assert world.store.latest(world.connection.config.vault.id)[0]["tx_hash"] is None
 
 
+def test_a_vault_never_drives_the_intent_of_another_on_its_account(world: World) -> None:
+    _, intent = upto(world, S.SIMULATED)
+    config = world.connection.config
+    other = replace(config, vault=replace(config.vault, id="other"))
+    assert world.keeper(config=other).reconcile(MARKET_NOW) == []
+    outcome = world.keeper(config=other).tick(a_row(other.vault), MARKET_NOW)
+    assert outcome.reasons == (Reason.INTENT_UNRESOLVED,)
+    assert world.store.intent(intent.id) == intent
+    assert finish(world).state is S.CONFIRMED
+
+
 def test_an_outage_in_the_middle_is_finished_by_the_reconcile_job(engine: Engine, tmp_path: Path) -> None:
     faults = Silent()
     world = build(engine, tmp_path, faults)
