@@ -78,6 +78,15 @@
                     and seen.{{ key }} = {{ slot }}
                     and coalesce(seen.judged_at, '-infinity') < greatest(rows.recorded_at, releases.recorded_at)
             )
+
+        union all
+
+        -- A series that joined the catalogue after its rows were stored.
+        select known.id, '-infinity'
+        from {{ source('ops', 'series') }} as known
+        where {{ known }}
+            and not exists (select from {{ relation }} as seen where seen.series = known.id)
+            and exists (select from {{ source('raw', dataset) }} as rows where rows.series = known.id and {{ scope }})
     )
 
     select changed.series, min(changed.slot)::text

@@ -12,7 +12,8 @@ from tests.dbt import raw_market as raw
 from tests.dbt.conftest import Build
 
 TABLES = ("bar_returns", "candle_volatility", "rate_days", "rate_volatility", "premium", "funding_8h")
-HOURLY = ("run", "--select", "features", "--exclude", "tag:deploy")
+# No overlap: what a step stored is found by its stamp alone, so that nothing is found by luck.
+HOURLY = ("run", "--select", "features", "--exclude", "tag:deploy", "--vars", "{overlap_minutes: 0}")
 BARS = raw.walk("2024-01-01 00:00", 45 * 24, seed=11)
 RATES = raw.published("2023-10-01", 120, seed=12)
 STREET = pd.DataFrame({"rate": 160.0}, index=pd.date_range("2024-01-20", periods=20, freq="6h", tz="UTC"))
@@ -32,6 +33,7 @@ def market(market_engine: Engine, dbt: Build) -> Engine:
     raw.declare(engine, "USDNGN:yahoo", "fx_rates", "1d", "ranges", "USD", "NGN")
     raw.declare(engine, "USDTNGN:desk", "fx_rates", "irregular", "street", "USDT", "NGN")
     raw.declare(engine, "BTC:test", "funding", "8h", "candles", "BTC", "USDT")
+    raw.add_candles(engine, "XLM", BARS.iloc[:100])  # nobody asked for it yet
     for series in ("USDNGN:official", "USDNGN:yahoo"):
         raw.add_rates(engine, series, RATES.iloc[:112])
     dbt("run", "--select", "staging", "features")
@@ -69,8 +71,9 @@ def _the_missing_hours_a_correction_and_a_hold(engine: Engine) -> None:
     raw.add_rates(engine, "USDTNGN:desk", STREET.iloc[12:], "irregular", "street", lag=pd.Timedelta(0))
 
 
-def _a_human_release_and_an_older_start(engine: Engine) -> None:
+def _a_human_release_an_older_start_and_a_new_series(engine: Engine) -> None:
     _next_bars(engine, 9, 10)
+    raw.declare(engine, "XLM", "candles", "1h", "candles", "XLM", "USDT")
     with engine.connect() as connection:
         entry = connection.execute(text("select id from raw.quarantine where dataset = 'fx_rates'")).scalar_one()
     raw.release(engine, entry, "ada")
@@ -84,7 +87,7 @@ STEPS = (
     _hours_and_a_first_street_rate,
     _a_late_bar_and_a_day_of_rates,
     _the_missing_hours_a_correction_and_a_hold,
-    _a_human_release_and_an_older_start,
+    _a_human_release_an_older_start_and_a_new_series,
 )
 
 
