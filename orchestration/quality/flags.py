@@ -18,7 +18,7 @@ from models.contracts.tables import RAW_CANDLES, RAW_FX_RATES
 from models.timeseries.bar_checks import absurd_adverts, check_bars, conflicting, still_forming
 from models.timeseries.calendars import interval_length
 from models.timeseries.limits import DEFAULT_LIMITS, QualityLimits
-from orchestration.quality.marks import newest_seq, read_mark, write_mark
+from orchestration.quality.marks import read_mark, readable_seq, write_mark
 from orchestration.resources.warehouse import Warehouse
 from orchestration.resources.warehouse_records import QuarantineEntry
 
@@ -51,8 +51,8 @@ def flag_rows(
     """Flag rows stored since the last run (all rows with `full`); number of new flags by reason, 0 the second time."""
     added: dict[str, int] = {}
     for dataset, flags in ((Dataset.CANDLES, _candle_flags), (Dataset.FX_RATES, _rate_flags)):
-        upto = newest_seq(warehouse, dataset)
         mark = 0 if full else read_mark(warehouse, _TASK, dataset)
+        upto = readable_seq(warehouse, dataset, mark, now)
         if upto <= mark:
             continue
         for reason, rows in flags(warehouse, mark, now, limits):

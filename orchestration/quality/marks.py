@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import text
 
 from models.contracts.market import Dataset
@@ -21,10 +23,13 @@ def read_mark(warehouse: Warehouse, task: str, dataset: Dataset) -> int:
         return int(found or 0)
 
 
-def newest_seq(warehouse: Warehouse, dataset: Dataset) -> int:
-    """Newest `seq` stored in a raw table now."""
-    with warehouse.transaction() as connection:
-        return int(connection.execute(text(f"select coalesce(max(seq), 0) from {raw_table(dataset)}")).scalar_one())
+def readable_seq(warehouse: Warehouse, dataset: Dataset, mark: int, now: datetime) -> int:
+    """How far the table can be judged at market time `now`: up to the newest row, or to the first not known yet."""
+    sql = (
+        "select coalesce(min(seq) filter (where available_at > :now) - 1, max(seq), :mark) as seq "
+        f"from {raw_table(dataset)} where seq > :mark"
+    )
+    return int(warehouse.rows(sql, {"mark": mark, "now": now})[0]["seq"])
 
 
 def write_mark(warehouse: Warehouse, task: str, dataset: Dataset, seq: int) -> None:

@@ -11,7 +11,7 @@ from models.contracts.market import Dataset
 from models.contracts.tables import OPS_RECONCILIATION, OPS_SERIES, RAW_FX_RATES
 from models.timeseries.limits import DEFAULT_LIMITS, QualityLimits
 from models.timeseries.reconcile import reconcile
-from orchestration.quality.marks import newest_seq, read_mark, write_mark
+from orchestration.quality.marks import read_mark, readable_seq, write_mark
 from orchestration.resources.warehouse import Warehouse
 
 _TASK = "reconcile_sources"
@@ -23,8 +23,9 @@ def reconcile_sources(
     """Compare the daily series of each pair where rows were stored since the last run (everywhere with `full`).
 
     Returns the number of newly flagged days."""
-    upto = newest_seq(warehouse, Dataset.FX_RATES)
-    since = _since(warehouse, 0 if full else read_mark(warehouse, _TASK, Dataset.FX_RATES))
+    mark = 0 if full else read_mark(warehouse, _TASK, Dataset.FX_RATES)
+    upto = readable_seq(warehouse, Dataset.FX_RATES, mark, now)
+    since = _since(warehouse, mark)
     if since is None:
         return 0
     rates = warehouse.read(

@@ -18,7 +18,7 @@ from models.contracts.market import DataMode, Dataset
 from models.contracts.tables import OPS_SERIES, RAW_FX_RATES, RAW_QUARANTINE, RAW_QUARANTINE_RELEASES
 from models.timeseries.limits import DEFAULT_LIMITS, QualityLimits
 from models.timeseries.quarantine import Verdict, judge
-from orchestration.quality.marks import newest_seq, read_mark, write_mark
+from orchestration.quality.marks import read_mark, readable_seq, write_mark
 from orchestration.resources.warehouse import Warehouse
 from orchestration.resources.warehouse_records import QuarantineEntry
 
@@ -46,8 +46,9 @@ def hold_suspects(
     limits: QualityLimits = DEFAULT_LIMITS,
 ) -> Held:
     """Judge the daily rates that changed since the last run (all of them with `full`); a second run adds nothing."""
-    upto = newest_seq(warehouse, Dataset.FX_RATES)
-    changed = _changed(warehouse, 0 if full else read_mark(warehouse, _TASK, Dataset.FX_RATES))
+    mark = 0 if full else read_mark(warehouse, _TASK, Dataset.FX_RATES)
+    upto = readable_seq(warehouse, Dataset.FX_RATES, mark, now)
+    changed = _changed(warehouse, mark)
     prints = holds = releases = 0
     for series, changed_from in changed:
         rows = _prints(warehouse, series, changed_from, now)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -78,12 +78,9 @@ NOW = HourlyMarket().history_end()
 DELETED = [("BTC", 10, 1), ("BTC", 48, 8), ("BTC", 1500, 40), ("ETH", 0, 5), ("ETH", 700, 3), ("ETH", 1990, 10)]
 
 
-@pytest.fixture
-def warehouse(database_url: str) -> Iterator[Warehouse]:
-    made = Warehouse.connect(database_url)
-    made.upsert_series(HourlyMarket().series(), DataMode.SIMULATED)
-    yield made
-    made.close()
+@pytest.fixture(autouse=True)
+def catalogue(warehouse: Warehouse) -> None:
+    warehouse.upsert_series(HourlyMarket().series(), DataMode.SIMULATED)
 
 
 def ingest(warehouse: Warehouse, market: HourlyMarket, without: Sequence[tuple[str, int, int]] = ()) -> None:
