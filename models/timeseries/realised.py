@@ -44,8 +44,9 @@ def from_candles(bars: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     Frame indexed by hourly `as_of` with `origin` (date of the last hour), `is_origin`, `rv`, `ret`, `close`,
-    `n_obs`, `n_expected`, `share_imputed`, `neg_share`, `jump_share`, `rv_6h`, `rv_12h`, `parkinson`. `rv` is the sum
-    of squared hourly returns times 24 / n and NaN below 22 returns; a return across a hole does not count.
+    `n_obs`, `n_expected`, `share_imputed`, `neg_share`, `jump_share`, `rv_6h`, `rv_12h` (sums of the last 6 and 12
+    squares), `parkinson`. `rv` is the sum of squared hourly returns times 24 / n and NaN below 22 returns; a return
+    across a hole does not count.
     """
     clean = bars[~bars.index.duplicated(keep="last")].sort_index()
     clean = clean[clean["close"] > 0]
@@ -72,8 +73,8 @@ def from_candles(bars: pd.DataFrame) -> pd.DataFrame:
             "share_imputed": 1.0 - n / HOURS_A_DAY,
             "neg_share": np.where(enough, negative, np.nan),
             "jump_share": np.where(enough, jump, np.nan),
-            "rv_6h": np.where(enough, squares[:, -6:].sum(axis=1) * 4.0, np.nan),
-            "rv_12h": np.where(enough, squares[:, -12:].sum(axis=1) * 2.0, np.nan),
+            "rv_6h": np.where(enough, squares[:, -6:].sum(axis=1), np.nan),
+            "rv_12h": np.where(enough, squares[:, -12:].sum(axis=1), np.nan),
         },
         index=hours + pd.Timedelta(hours=1),
     )

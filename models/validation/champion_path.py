@@ -38,6 +38,8 @@ def champion_path(walk_forward: pd.DataFrame, kind: SeriesKind) -> pd.DataFrame:
     Where the member in force has no complete forecast yet, the first that has one speaks: log-HAR, HAR, EWMA, GARCH.
     """
     rows = walk_forward[walk_forward["scored"]]
+    if rows.empty:
+        return rows
     in_force = champions(walk_forward, kind)
     position = in_force.index.searchsorted(pd.DatetimeIndex(rows["as_of"]), side="right") - 1
     chosen = in_force.to_numpy()[position]

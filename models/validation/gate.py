@@ -45,12 +45,12 @@ def decide(walk_forward: pd.DataFrame) -> GateDecision:
     Raises
     ------
     ValueError
-        The frame mixes horizons or holds no baseline.
+        The frame mixes horizons or holds no baseline. A frame without rows is not an error: EWMA serves.
     """
     horizons = walk_forward["horizon_days"].unique()
-    if len(horizons) != 1:
+    if len(horizons) > 1:
         raise ValueError(f"one horizon at a time: the frame holds {sorted(int(h) for h in horizons)}")
-    horizon = int(horizons[0])
+    horizon = int(horizons[0]) if len(horizons) else 0
     rows = comparable(walk_forward)
     return choose(panel_losses(rows), panel_losses(rows, "loss_uncapped"), horizon)
 

@@ -160,11 +160,12 @@ def fit_bundle(
     Raises
     ------
     ValueError
-        The walk-forward holds no forecast of the champion at this horizon.
+        The walk-forward holds forecasts, but none of the champion at this horizon. One without any rows (short
+        series) gives a bundle that answers `insufficient_data`.
     """
     panel = build_panel(rows, kind)
     own = walk_forward[(walk_forward["model"] == champion) & (walk_forward["horizon_days"] == horizon_days)]
-    if own.empty:
+    if own.empty and not walk_forward.empty:
         raise ValueError(f"no walk-forward forecasts of {champion} at {horizon_days} days: run them before fitting")
     known_until = max(grid.as_of[-1] for grid in panel.grids.values())
     forecaster = make(champion, kind, horizon_days)

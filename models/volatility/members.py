@@ -14,6 +14,11 @@ MEMBERS = (*BASELINES, CHALLENGER)
 POOLED = (CHALLENGER,)
 
 
+def members_for(kind: SeriesKind) -> tuple[str, ...]:
+    """Who competes for a panel: a vault is no pool to learn from, so its baselines compete alone."""
+    return tuple(BASELINES) if kind is SeriesKind.VAULT else MEMBERS
+
+
 def make(name: str, kind: SeriesKind, horizon_days: int, threads: int = 1) -> Forecaster:
     """A fresh member.
 

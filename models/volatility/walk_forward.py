@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from models.contracts.market import SeriesKind
 from models.risk.var import tail_path
 from models.volatility.law import volatility_score
-from models.volatility.members import MEMBERS, POOLED, make
+from models.volatility.members import POOLED, make, members_for
 from models.volatility.outcomes import adaptive_step, outcomes_of, spike_probabilities
 from models.volatility.panel import Panel, build_panel
 from models.volatility.targets import first_fit, refit_points, spans
@@ -39,7 +39,7 @@ def walk_forward(
     panel: pd.DataFrame | Panel,
     kind: SeriesKind,
     horizon_days: int,
-    members: Sequence[str] = MEMBERS,
+    members: Sequence[str] | None = None,
     threads: int = 1,
     progress: Progress = silent,
 ) -> pd.DataFrame:
@@ -48,17 +48,19 @@ def walk_forward(
     Parameters
     ----------
     panel : rows of `features.volatility` of one kind, several series, or a panel built from them
+    members : names of `models.volatility.members`; None = those that compete for this kind
 
     Returns
     -------
     One row per (model, series, origin): `model`, `series`, `horizon_days`, `origin` (date), `as_of`, `issued_at`
     (= as_of), `rv_forecast`, `realised` (NaN while open), `threshold`, `p_spike`, `score`, `var99`, `es99` (horizon
     of one day only), `ret_next`, `managed`, `scored`. `scored` marks origins past the protocol's warm-up: only they
-    are compared and published; the earlier ones feed the error laws. Rows without a forecast are left out.
+    are compared and published; the earlier ones feed the error laws. Rows without a forecast are left out, so a
+    panel of short series has none.
     """
     built = panel if isinstance(panel, Panel) else build_panel(panel, kind)
     frames = []
-    for member in members:
+    for member in members or members_for(kind):
         progress(f"{kind} h={horizon_days} {member}: {len(built.grids)} series")
         if member in POOLED:
             forecasts = pooled_paths(built, member, horizon_days, threads)
@@ -70,7 +72,7 @@ def walk_forward(
 
         frames += _map(frame, built.grids, threads)
     if not frames:
-        raise ValueError(f"nothing to forecast: no series or no members in the {kind} panel")
+        raise ValueError(f"nothing to forecast: the {kind} panel holds no series")
     return pd.concat(frames, ignore_index=True)
 
 

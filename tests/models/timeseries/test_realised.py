@@ -46,7 +46,7 @@ def test_every_hour_looks_back_24_hours() -> None:
     assert got["rv"] == pytest.approx((r**2).sum(), rel=1e-12)
     assert got["ret"] == pytest.approx(r.sum(), rel=1e-12)
     assert got["neg_share"] == pytest.approx((r[r < 0] ** 2).sum() / (r**2).sum(), rel=1e-12)
-    assert got["rv_6h"] == pytest.approx((r.iloc[-6:] ** 2).sum() * 4, rel=1e-12)
+    assert got["rv_6h"] == pytest.approx((r.iloc[-6:] ** 2).sum(), rel=1e-12)
     assert not got["is_origin"]
 
 

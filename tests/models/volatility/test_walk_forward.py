@@ -5,6 +5,10 @@ import pandas as pd
 import pytest
 
 from models.contracts.market import SeriesKind
+from models.validation.champion_path import champion_path
+from models.validation.evaluation import evaluate
+from models.validation.gate import decide
+from models.volatility.bundle import fit_bundle
 from models.volatility.members import MEMBERS
 from models.volatility.walk_forward import walk_forward
 
@@ -78,6 +82,12 @@ def test_models_learn(frame: pd.DataFrame) -> None:
     assert loss["log_har"] < loss["ewma"]
 
 
-def test_short_series_have_no_rows_and_no_error(daily: pd.DataFrame) -> None:
+def test_short_series_have_no_rows_no_champion_but_ewma_and_no_number(daily: pd.DataFrame) -> None:
     short = daily[daily.groupby("series").cumcount() < 300]
-    assert _run(short, 1).empty
+    frame = _run(short, 1)
+    assert frame.empty
+    assert decide(frame).champion == "ewma"
+    assert evaluate(frame).empty
+    assert champion_path(frame, SeriesKind.CANDLES).empty
+    bundle = fit_bundle(short, SeriesKind.CANDLES, 1, "ewma", frame)
+    assert set(bundle.predict(short)["status"]) == {"insufficient_data"}
