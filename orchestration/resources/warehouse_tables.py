@@ -17,6 +17,9 @@ from orchestration.resources.database_errors import translate
 from orchestration.resources.database_url import normalise
 from orchestration.resources.warehouse_copy import FrameError, arrow_types, from_csv, to_csv
 
+# A backfill stages some hundred thousand rows and sorts them once: in memory, not in temporary files.
+_SESSION = "-c timezone=UTC -c work_mem=64MB -c temp_buffers=128MB"
+
 Rows: TypeAlias = pd.DataFrame | Sequence[Mapping[str, Any]]
 
 _TABLE_NAME = re.compile(r"^[a-z_]+\.[a-z_0-9]+$")
@@ -32,7 +35,7 @@ class Tables:
     @classmethod
     def connect(cls, url: str, application: str = "ballast") -> Self:
         """Open (lazily) the database at `url`. At most three connections; see the budget in `local.database`."""
-        options = {"options": "-c timezone=UTC", "application_name": application}
+        options = {"options": _SESSION, "application_name": application}
         engine = create_engine(
             normalise(url),
             pool_size=1,
