@@ -99,6 +99,11 @@ def _build(manifest: Mapping[str, Any], target: Path, name: str, select: str) ->
     return build
 
 
+def deploy_selection(target: Path) -> dg.AssetSelection:
+    """The models that change with the software only."""
+    return build_dbt_asset_selection(list(dbt_definitions(target))[:1], dbt_select=ONLY_AT_DEPLOY)
+
+
 def hourly_selection(target: Path) -> dg.AssetSelection:
     """The models that change with the data, in one dbt run: what the hourly tick builds."""
     return build_dbt_asset_selection(

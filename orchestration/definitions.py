@@ -41,7 +41,11 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *model_checks.CHECKS,
             *score_checks.CHECKS,
         ],
-        jobs=[*asset_jobs(dbt.hourly_selection(target)), keeping.keeper_reconcile, housekeeping.housekeeping],
+        jobs=[
+            *asset_jobs(dbt.hourly_selection(target), dbt.deploy_selection(target)),
+            keeping.keeper_reconcile,
+            housekeeping.housekeeping,
+        ],
         schedules=schedules(settings, calendar),
         sensors=sensors(settings),
         resources={

@@ -11,8 +11,10 @@ import dagster as dg
 from models.contracts import jobs as names
 from orchestration import keys
 
-# The two halves of `make run`: weeks of history in one run, then everything else once. One run over both would log a
-# planned event for each asset and week, also for assets without weeks: 10 ms each, minutes in all.
+# The parts of `make run`: views of the software that is installed, weeks of history in one run, then everything else
+# once. One run over all would log a planned event for each asset and week, also for assets without weeks: 10 ms each,
+# minutes in all.
+DEPLOY = "deploy"
 INGEST = "ingest"
 PLAY = "play"
 
@@ -23,15 +25,13 @@ def _groups(*groups: str) -> dg.AssetSelection:
     return dg.AssetSelection.groups(*groups)
 
 
-def asset_jobs(dbt_hourly: dg.AssetSelection) -> list[dg.UnresolvedAssetJobDefinition]:
-    """Jobs over assets. `dbt_hourly`: the dbt models that change with the data; views are made at deploy."""
+def asset_jobs(dbt_hourly: dg.AssetSelection, dbt_deploy: dg.AssetSelection) -> list[dg.UnresolvedAssetJobDefinition]:
+    """Jobs over assets. `dbt_hourly`: the dbt models that change with the data; `dbt_deploy`: with the software."""
     ingest = dg.AssetSelection.assets(*keys.INGEST_KEYS)
     training = _groups(keys.TRAINING)
     scoring = _groups(keys.SCORING)
     keeper = _groups(keys.KEEPER)
     refresh = _groups(keys.QUALITY) | dbt_hourly | dg.AssetSelection.checks_for_assets(keys.VOLATILITY_FEATURES)
-    # A play is the deploy of its market: views are made with the tables that they stand on.
-    deploy = _groups(keys.QUALITY, *keys.DBT_LAYERS)
 
     def job(name: str, selection: dg.AssetSelection, description: str) -> dg.UnresolvedAssetJobDefinition:
         return dg.define_asset_job(
@@ -46,6 +46,7 @@ def asset_jobs(dbt_hourly: dg.AssetSelection) -> list[dg.UnresolvedAssetJobDefin
         job(names.HOURLY_REFRESH, ingest | refresh | scoring, "Fetch, check, build features, score, propose targets."),
         job(names.TRAINING, training, "Evaluate all models walk-forward, fit, register, and let the gate choose."),
         job(names.KEEPER, keeper, "Read the vaults, decide, act, follow the transaction. Asked for by the sensor."),
+        job(DEPLOY, dbt_deploy, "Make the views of the installed software; they do not change with the data."),
         job(INGEST, ingest, "Fetch weeks of history in one run; also what a backfill in the UI does."),
-        job(PLAY, deploy | training | scoring | keeper, "Everything below the raw tables, once: `make run`."),
+        job(PLAY, refresh | training | scoring | keeper, "Everything below the raw tables, once: `make run`."),
     ]

@@ -42,5 +42,3 @@ INGEST_KEYS = tuple(key_of(f"raw.{dataset.value}") for dataset in INGESTED)
 
 # Groups are the layers of the graph, in the order in which data passes through them.
 RAW, QUALITY, TRAINING, SCORING, KEEPER = "raw", "quality", "training", "scoring", "keeper"
-# dbt names its groups after its schemas.
-DBT_LAYERS = ("staging", "features", "serving")

@@ -16,8 +16,8 @@ from models.contracts.tables import ML_PROMOTIONS
 from models.validation.gate import GateDecision, decide
 from models.volatility.bundle import Bundle, fit_bundle, load_bundle
 from orchestration import keys, served_rows
-from orchestration.assets.evaluation import Work, read_forecasts, works
-from orchestration.resources.model_registry import ModelRegistry, Version
+from orchestration.assets.evaluation import Work, is_stored, read_forecasts, works
+from orchestration.resources.model_registry import BUNDLE, ModelRegistry, Version
 from orchestration.resources.workspace import Workspace
 
 
@@ -46,6 +46,9 @@ def promotions(
     champions, added, lines = registry.champions(), 0, []
     for work in works(workspace):
         name = model_name(work.kind, work.horizon_days)
+        if not is_stored(workspace, work.id):
+            lines.append(f"{name}: its data or code has changed since the last evaluation, nothing is decided on that")
+            continue
         forecasts = read_forecasts(workspace, work.id)
         decision = decide(forecasts)
         serving = champions.get(name)
@@ -71,7 +74,9 @@ def _register(registry: ModelRegistry, workspace: Workspace, work: Work, bundle:
     """Store the bundle as a version and prove that it comes back the same, for one series and for all."""
     answer = bundle.predict(work.rows)
     with tempfile.TemporaryDirectory(dir=workspace.settings.workspace, prefix="bundle-") as folder:
-        bundle.save(Path(folder))
+        path = Path(folder) / BUNDLE
+        path.mkdir()
+        bundle.save(path)
         run_id = registry.open_run(work.id, work.id, {"panel": work.kind.value, "data_mode": workspace.mode.value})
         version = registry.register(
             run_id,

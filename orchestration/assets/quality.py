@@ -60,13 +60,13 @@ def quality(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator
         metadata={**doubts, "sources_disagree_days": disagreements, **_doubt_report(warehouse)},
     )
     ages = check_freshness(warehouse, now)
-    stale = ages[ages["stale"].astype(bool)]
+    stale = [age for age in ages if age.stale]
     yield dg.MaterializeResult(
         asset_key=keys.FRESHNESS,
         metadata={
             "dagster/row_count": len(ages),
             "stale": len(stale),
-            "stalled": [f"{row['series']}: {row['stalled_by']}" for row in stale.head(SHOWN).to_dict("records")],
+            "stalled": [f"{age.series}: {age.stalled_by}" for age in stale[:SHOWN]],
         },
     )
 

@@ -18,12 +18,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from orchestration.folders import logs
-from orchestration.local.commands import data, maintenance, play, reports, stack
+from orchestration.local.commands import backfill, data, maintenance, play, reports, stack
 from orchestration.local.commands.common import EXPECTED, Command, Context
 from orchestration.settings import Settings, current_settings
 
 OK, DEFECT, EXPECTED_FAILURE, INTERRUPTED = 0, 1, 2, 130
-_MODULES = (play, stack, reports, data, maintenance)
+_MODULES = (play, stack, reports, backfill, data, maintenance)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _PIPE_WIDTH = 120  # tables are laid out for it; a pipe has no width of its own
 
@@ -66,8 +66,10 @@ def _no_room(error: OSError) -> str:
 
 
 def _console(stderr: bool) -> Console:
-    console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=_PIPE_WIDTH)
+    # The stream of now, not of each moment: what libraries print while a market is played is sent elsewhere.
+    file = sys.stderr if stderr else sys.stdout
+    console = Console(file=file)
+    return console if console.is_terminal else Console(file=file, width=_PIPE_WIDTH)
 
 
 def _told(error: Exception, log: Path | None) -> str:

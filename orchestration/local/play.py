@@ -1,14 +1,16 @@
 """`play`: the whole asset graph of a market, once, in this process: what `make run` does.
 
-Two Dagster runs on the workspace's own instance, so that both can be looked at in the UI later: the weeks that were
-not ingested yet, then everything below them. A killed play leaves nothing behind that the next one does not finish:
-each asset writes what is missing and nothing twice.
+Dagster runs on the workspace's own instance, so that they can be looked at in the UI later: views of the installed
+software, the weeks that were not ingested yet, then everything below them. What libraries print goes to a log.
+A killed play leaves nothing behind that the next one does not finish: each asset writes what is missing and nothing
+twice.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,17 +22,20 @@ from models.contracts import jobs as names
 from models.contracts.clock import MarketClock
 from models.contracts.market import DataMode
 from orchestration import keys, quiet
-from orchestration.dbt_command import parse, target_folder
 from orchestration.definitions import build_definitions
-from orchestration.jobs import INGEST, PLAY
+from orchestration.folders import logs
+from orchestration.jobs import DEPLOY, INGEST, PLAY
 from orchestration.local.database import workspace_databases
 from orchestration.local.devnet_process import running_devnet
 from orchestration.local.progress import Progress
 from orchestration.partitions import Calendar, partition_of, weekly_partitions, write_calendar
+from orchestration.provenance import views_hash
 from orchestration.resources.workspace import Workspace
 from orchestration.settings import Settings
 
 PLAYED_TAG = "ballast/played"
+_DBT_SAID = "Errors parsed from dbt logs:"
+VIEWS_TAG = "ballast/views"
 # What a play stands in for, when the steps of these names succeed: the health page counts it as a run of the job.
 _STANDS_FOR = {
     names.HOURLY_REFRESH: "risk__target_allocations",
@@ -68,10 +73,7 @@ def play(settings: Settings, progress: Progress) -> PlayResult:
     Raises the errors of the market, the database and the devnet, each with one line.
     """
     began = time.monotonic()
-    progress.started("dbt parse")
-    parse(target_folder(settings))
-    progress.finished("dbt parse")
-    with quiet.libraries():
+    with quiet.libraries(), _aside(settings):
         workspace = Workspace.of(settings, workspace_databases(settings).ballast)
         try:
             calendar = _open(workspace, progress)
@@ -79,12 +81,20 @@ def play(settings: Settings, progress: Progress) -> PlayResult:
             with running_devnet(settings, progress), dg.DagsterInstance.get() as instance:
                 told = _Play(instance, definitions, workspace, progress)
                 told.heal()
+                if not told.has_succeeded(DEPLOY, views := {VIEWS_TAG: views_hash()}):
+                    told.run(DEPLOY, views)
                 told.run(INGEST, _weeks(instance, calendar, workspace.now()))
-                if not told.failures:
-                    told.run(PLAY, {})
+                told.run(PLAY, {})
         finally:
             workspace.close()
     return PlayResult(tuple(told.failures), told.rows, tuple(told.run_ids), time.monotonic() - began)
+
+
+@contextmanager
+def _aside(settings: Settings) -> Iterator[None]:
+    """What dbt and MLflow print, in the log of plays: the terminal belongs to the progress."""
+    with (logs(settings) / "play.log").open("a", encoding="utf-8") as log, redirect_stdout(log), redirect_stderr(log):
+        yield
 
 
 def _open(workspace: Workspace, progress: Progress) -> Calendar:
@@ -128,7 +138,14 @@ class _Play:
         for run in self.instance.get_runs(dg.RunsFilter(tags={PLAYED_TAG: "yes"}, statuses=alive)):
             self.instance.report_run_failed(run, "the process of this run was ended before the run was")
 
+    def has_succeeded(self, job: str, tags: Mapping[str, str]) -> bool:
+        found = dg.RunsFilter(job_name=job, tags=dict(tags), statuses=[dg.DagsterRunStatus.SUCCESS])
+        return self.instance.get_runs_count(found) > 0
+
     def run(self, job: str, tags: Mapping[str, str]) -> None:
+        """Run a job to its end, unless a part before it failed: its tables would only be half of what they say."""
+        if self.failures:
+            return
         run_id = make_new_run_id()
         self.run_ids.append(run_id)
         started = datetime.now(UTC)
@@ -214,4 +231,8 @@ def _first_line(event: Any) -> str:
     error = event.step_failure_data.error
     while error is not None and error.cause is not None:
         error = error.cause
-    return " ".join(error.message.split())[:500] if error is not None else "failed"
+    if error is None:
+        return "failed"
+    # dbt's own words stand at the end, behind the command and the advice to look for them.
+    said = " ".join(error.message.split()).partition(_DBT_SAID)
+    return (said[2].strip() or said[0])[:500]

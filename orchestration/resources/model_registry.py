@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 EXPERIMENT = "volatility"
 CHAMPION, CHALLENGER = "champion", "challenger"
 EVALUATION_TAG = "evaluation_id"
+BUNDLE = "bundle"  # name of the artefact and of the folder that holds it
 _SERVED_BY = Path(__file__).with_name("served_model.py")  # the code that MLflow keeps beside the artefacts
 # Given, because finding out takes MLflow five seconds in a fresh process for each model.
 _REQUIREMENTS = ("numpy", "pandas", "scipy", "numba", "scikit-learn", "lightgbm")
@@ -126,7 +127,7 @@ class ModelRegistry(dg.ConfigurableResource[None]):
                 logged = mlflow.pyfunc.log_model(
                     name="model",
                     python_model=str(_SERVED_BY),
-                    artifacts={"bundle": str(bundle)},
+                    artifacts={BUNDLE: str(bundle)},
                     signature=mlflow.models.infer_signature(example, answer),
                     input_example=example,
                     pip_requirements=list(_REQUIREMENTS),
@@ -162,7 +163,7 @@ class ModelRegistry(dg.ConfigurableResource[None]):
 
         with self._client():
             uri = f"models:/{version.name}/{version.version}"
-            return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri)) / "artifacts" / "bundle"
+            return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri)) / "artifacts" / BUNDLE
 
     def _alias(self, client: MlflowClient, name: str, alias: str) -> Version | None:
         for model in client.search_registered_models(f"name = '{name}'"):
