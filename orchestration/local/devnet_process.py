@@ -37,10 +37,11 @@ def running_devnet(settings: Settings, progress: Progress) -> Iterator[None]:
         yield
         return
     progress.started("devnet")
+    mark = {processes.STACK_MARKER: str(settings.workspace)}  # `down` finds it should this process be killed
     log = logs(settings) / "devnet-play.log"
     with log.open("ab") as output:
         child = subprocess.Popen(
-            service.argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=child_environment({})
+            service.argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=child_environment(mark)
         )
     try:
         deadline = time.monotonic() + START_TIMEOUT_S
