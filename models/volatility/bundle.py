@@ -23,7 +23,7 @@ from models.risk.var import TAIL_LEVEL, Tail, last_tail
 from models.volatility.calibration import Calibration, fit_calibration, last_known
 from models.volatility.forecaster import USUAL_LEVEL, Forecaster
 from models.volatility.law import Law, known_errors, volatility_score
-from models.volatility.members import make
+from models.volatility.members import POOLED, make
 from models.volatility.outcomes import Outcomes, adaptive_step, outcomes_of, spike_probabilities
 from models.volatility.panel import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, Grid, Panel, aware, build_panel, utc
 from models.volatility.status import Verdict, judge
@@ -61,13 +61,18 @@ class Bundle:
     forecaster: Forecaster
     laws: Mapping[str, SeriesLaws]
 
+    @property
+    def needs_panel(self) -> bool:
+        """Whether a forecast of one series reads the others: then give the rows of all, also to score one."""
+        return self.champion in POOLED
+
     def predict(self, rows: pd.DataFrame, now: pd.Timestamp | None = None) -> pd.DataFrame:
         """Prediction at the latest row of every series.
 
         Parameters
         ----------
         rows : rows of `features.volatility` of this kind: the latest row of each series and the rows at the same hour
-            before it, `HISTORY_DAYS` of them
+            before it, `HISTORY_DAYS` of them; if `needs_panel`, the rows of the other series at that hour as well
         now : moment of scoring; None judges each series at its own last row
 
         Returns
@@ -109,7 +114,7 @@ class Bundle:
         outcomes = outcomes_of(grid, self.kind, panel.protocol, self.horizon_days)
         row = len(grid) - 1
         forecast = float(self.forecaster.forecast(panel, series, row, row + 1)[0])
-        verdict = judge(grid, outcomes, self.kind, len(laws.law.errors), forecast, now)
+        verdict = judge(grid, outcomes, self.kind, len(laws.law.errors), forecast, now, self._doubts(panel))
         numbers = _no_numbers()
         drivers: tuple[Driver, ...] = ()
         if verdict.gives_number:
@@ -126,6 +131,11 @@ class Bundle:
             **_words(verdict),
             "drivers": drivers,
         }
+
+    def _doubts(self, panel: Panel) -> tuple[str, ...]:
+        if not self.needs_panel or 2 * len(panel.grids) >= len(self.laws):
+            return ()
+        return (f"the market state rests on {len(panel.grids)} of {len(self.laws)} series",)
 
     def _numbers(self, laws: SeriesLaws, forecast: float, threshold: float) -> dict[str, float]:
         raw = laws.law.probability_above(math.log(threshold / forecast))

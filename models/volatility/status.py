@@ -40,7 +40,13 @@ class Verdict:
 
 
 def judge(
-    grid: Grid, outcomes: Outcomes, kind: SeriesKind, errors: int, forecast: float, now: pd.Timestamp | None
+    grid: Grid,
+    outcomes: Outcomes,
+    kind: SeriesKind,
+    errors: int,
+    forecast: float,
+    now: pd.Timestamp | None,
+    doubts: tuple[str, ...] = (),
 ) -> Verdict:
     """Verdict on the last row of a grid.
 
@@ -49,6 +55,7 @@ def judge(
     errors : known forecast errors behind the law of this series
     forecast : variance a day made at the last row; NaN if the inputs do not allow one
     now : moment of scoring (aware); None judges the series at its own last row, without an age
+    doubts : what the caller knows that lessens trust in a number
     """
     as_of = pd.Timestamp(grid.as_of[-1]).tz_localize("UTC")
     if grid.columns["is_held"][-1] == 1.0:
@@ -63,7 +70,7 @@ def judge(
         return Verdict(ScoreStatus.INSUFFICIENT_DATA, (why,))
     if now is not None and _is_stale(as_of, now, kind):
         return Verdict(ScoreStatus.STALE, (f"the newest observation closed at {as_of.isoformat()}",))
-    reasons = _doubts(grid)
+    reasons = (*doubts, *_doubts(grid))
     return Verdict(ScoreStatus.DEGRADED if reasons else ScoreStatus.OK, reasons)
 
 

@@ -56,6 +56,16 @@ def test_it_predicts_at_any_hour(bundle: Bundle, hourly: pd.DataFrame) -> None:
     assert (got["status"] == "ok").all()
 
 
+def test_a_pooled_champion_says_when_it_misses_the_other_series(bundle: Bundle, daily: pd.DataFrame) -> None:
+    alone = bundle.predict(daily[daily["series"] == "AAA"]).iloc[0]
+    together = bundle.predict(daily).iloc[0]
+    if bundle.needs_panel:
+        assert (together["status"], alone["status"]) == ("ok", "degraded")
+        assert alone["reasons"] == ("the market state rests on 1 of 3 series",)
+    else:
+        assert alone[NUMBERS].equals(together[NUMBERS])
+
+
 def test_past_predictions_do_not_depend_on_later_rows(plain: Bundle, daily: pd.DataFrame) -> None:
     early = daily[daily.groupby("series").cumcount() < 900]
     later = daily.copy()
