@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from models.volatility.panel import OPTIONAL_COLUMNS, REQUIRED_COLUMNS
+
 _EXAMPLE_SERIES, _EXAMPLE_ROWS = 2, 60  # an artefact that says what rows look like, not a data set
 _ANSWER = (
     "series", "as_of", "status", "rv_forecast", "p_spike", "score", "sigma_ann", "var99", "es99", "rv_low", "rv_high",
@@ -18,6 +20,7 @@ def question(rows: pd.DataFrame) -> pd.DataFrame:
     """The last rows of two series of `features.volatility`, as an input example."""
     chosen = rows[rows["series"].isin(sorted(rows["series"].unique())[:_EXAMPLE_SERIES])]
     chosen = chosen.groupby("series", sort=True).tail(_EXAMPLE_ROWS).reset_index(drop=True)
+    chosen = chosen[[name for name in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS) if name in chosen.columns]]
     numbers = {name: chosen[name].astype(float) for name in chosen.columns if name not in ("series", "as_of")}
     return chosen.assign(series=chosen["series"].astype(object), as_of=_naive(chosen["as_of"]), **numbers)
 

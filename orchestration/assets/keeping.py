@@ -88,7 +88,7 @@ def vault_snapshots(
         row = _row(vault, state, now, workspace)
         if row["weights"] != _last(workspace.warehouse, row):
             rows.append(row)
-    frame = pd.DataFrame(rows, columns=list(COLUMNS[Dataset.VAULT_SNAPSHOTS]), dtype=object)
+    frame = pd.DataFrame(rows, columns=list(COLUMNS[Dataset.VAULT_SNAPSHOTS]))
     added = workspace.warehouse.append(Dataset.VAULT_SNAPSHOTS, frame, context.run_id)
     holdings = [{"vault": row["series"], "tvl_usd": str(row["tvl_usd"]), "weights": row["weights"]} for row in rows]
     return dg.MaterializeResult(metadata={"dagster/row_count": added, "recorded": dg.MetadataValue.json(holdings)})

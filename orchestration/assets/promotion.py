@@ -81,7 +81,7 @@ def _register(registry: ModelRegistry, workspace: Workspace, work: Work, bundle:
         version = registry.register(
             run_id,
             name,
-            Path(folder),
+            path,
             served_rows.question(work.rows),
             served_rows.answer(answer),
             work.id,
