@@ -180,10 +180,12 @@ class _Play:
             self._fail(step, _first_line(event))
 
     def _note(self, step: str, metadata: Mapping[str, Any]) -> None:
-        rows = metadata.get("dagster/row_count")
-        # A run over weeks reports the same metadata once a week.
-        if rows is not None:
-            self.rows[step] = int(rows.value)
+        # A run over weeks reports the same metadata once a week, a step with several tables once a table: what it
+        # says about rows added comes first.
+        if "rows_added" in metadata:
+            self.rows[step] = int(metadata["rows_added"].value)
+        elif "dagster/row_count" in metadata:
+            self.rows.setdefault(step, int(metadata["dagster/row_count"].value))
 
     def _checked(self, evaluation: Any) -> None:
         if not evaluation.passed:
