@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+import numpy as np
 import pandas as pd
 
 from models.contracts.market import SeriesKind, SeriesSpec
@@ -87,10 +88,10 @@ def _by_kind(legs: Sequence[Leg]) -> dict[SeriesKind, list[str]]:
 def _until_last_value(rows: pd.DataFrame) -> pd.DataFrame:
     """Without the tail in which a leg has ended: the vault's own last date is the last on which all legs have one.
     A short hole at the end stays; the model says what it makes of it."""
-    last = rows["rv"].last_valid_index()
-    if last is None:
+    known = np.flatnonzero(rows["rv"].notna().to_numpy())
+    if not len(known):
         return rows.iloc[:0]
-    return rows if len(rows) - 1 - int(last) <= MAX_CLOSED_DAYS else rows.iloc[: int(last) + 1]
+    return rows if len(rows) - 1 - known[-1] <= MAX_CLOSED_DAYS else rows.iloc[: known[-1] + 1]
 
 
 def _recent(rows: pd.DataFrame) -> pd.DataFrame:

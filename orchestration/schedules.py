@@ -111,10 +111,10 @@ def schedules(settings: Settings, calendar: Calendar) -> list[dg.ScheduleDefinit
 
 def reconcile_request(workspace: Workspace) -> dg.RunRequest | dg.SkipReason:
     """Ask for a run if an intent is open. If none is, that is the whole job: it is noted as done, without a process."""
-    waiting = workspace.warehouse.read(
+    waiting = workspace.warehouse.rows(
         f"select count(*) as n from {KEEPER_INTENTS} where state = any(:followed)", {"followed": _FOLLOWED}
     )
-    if int(waiting["n"].iloc[0]):
+    if waiting[0]["n"]:
         return dg.RunRequest()
     wall = datetime.now(UTC)
     workspace.warehouse.record_job_run(

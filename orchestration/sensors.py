@@ -61,17 +61,7 @@ def keeper_requests(
 
 
 def read_targets(workspace: Workspace) -> list[TargetRow]:
-    rows = workspace.warehouse.read(_NEWEST_TARGETS)
-    return [
-        TargetRow(
-            row["vault_id"],
-            row["policy_version"],
-            row["as_of"].to_pydatetime(),
-            row["model_version"],
-            row["valid_until"].to_pydatetime(),
-        )
-        for row in rows.to_dict("records")
-    ]
+    return [TargetRow(**row) for row in workspace.warehouse.rows(_NEWEST_TARGETS)]
 
 
 def sensors(settings: Settings) -> list[dg.SensorDefinition]:

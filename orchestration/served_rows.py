@@ -33,4 +33,5 @@ def answer(predicted: pd.DataFrame) -> pd.DataFrame:
 
 
 def _naive(moments: pd.Series) -> pd.Series:
-    return moments.dt.tz_convert("UTC").dt.tz_localize(None).astype("datetime64[ns]")
+    naive: pd.Series = moments.dt.tz_convert("UTC").dt.tz_localize(None).astype("datetime64[ns]")
+    return naive

@@ -104,10 +104,10 @@ def walk_forward_forecasts(
 
 def is_stored(workspace: Workspace, evaluation: str) -> bool:
     """Whether this very evaluation was made and all of it is still there."""
-    found = workspace.warehouse.read(
+    found = workspace.warehouse.rows(
         f"select 1 as one from {ML_EVALUATIONS} where evaluation_id = :id limit 1", {"id": evaluation}
     )
-    return len(found) > 0 and forecasts_path(workspace, evaluation).is_file()
+    return bool(found) and forecasts_path(workspace, evaluation).is_file()
 
 
 def read_forecasts(workspace: Workspace, evaluation: str) -> pd.DataFrame:

@@ -15,7 +15,8 @@ from orchestration import keys, quiet
 from orchestration.partitions import WEEK, Calendar, Window, weekly_partitions, window_of
 from orchestration.quality.flags import flag_rows
 from orchestration.quality.suspects import hold_suspects
-from orchestration.resources.warehouse import Warehouse, raw_table
+from orchestration.resources.warehouse import Warehouse
+from orchestration.resources.warehouse_append import raw_table
 from orchestration.resources.warehouse_records import Stored
 from orchestration.resources.workspace import Workspace
 from orchestration.sources.interface import Answer, Fetch

@@ -116,12 +116,12 @@ def _rounded(weight: Decimal) -> Decimal:
 
 def _last(warehouse: Warehouse, row: dict[str, Any]) -> dict[str, str] | None:
     """Weights recorded for the same market time: the ledger moves on by itself, holdings do not."""
-    found = warehouse.read(
+    found = warehouse.rows(
         f"select weights from {RAW_VAULT_SNAPSHOTS} where series = :series and ts = :ts "
         "order by available_at desc, seq desc limit 1",
         {"series": row["series"], "ts": row["ts"]},
     )
-    return None if found.empty else dict(found["weights"].iloc[0])
+    return dict(found[0]["weights"]) if found else None
 
 
 @dg.op(name="follow_open_transactions", pool="keeper")

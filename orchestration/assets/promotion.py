@@ -99,11 +99,11 @@ def _write_down(
     workspace: Workspace, work: Work, decision: GateDecision, version: Version, replaced: str | None, run_id: str
 ) -> int:
     """One ledger row a promoted version. Returns rows added."""
-    known = workspace.warehouse.read(
+    known = workspace.warehouse.rows(
         f"select 1 as one from {ML_PROMOTIONS} where model_name = :name and model_version = :version limit 1",
         {"name": version.name, "version": version.version},
     )
-    if len(known):
+    if known:
         return 0
     row = {
         "panel": work.kind.value,
@@ -127,6 +127,6 @@ def _write_down(
     return workspace.warehouse.append_table(ML_PROMOTIONS, [row], conflict=None)
 
 
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+def _records(table: pd.DataFrame) -> list[dict[Any, Any]]:
     """JSON rows: a missing figure is null."""
     return [{k: None if v != v else v for k, v in row.items()} for row in table.to_dict("records")]

@@ -104,8 +104,8 @@ def target_allocations(context: dg.AssetExecutionContext, workspace: Workspace) 
 
 def promoted(workspace: Workspace, registry: ModelRegistry, log: Any) -> dict[str, Version]:
     """Champions that the gate promoted, by model name."""
-    ledger = workspace.warehouse.read(f"select distinct model_name, model_version from {ML_PROMOTIONS}")
-    known = set(zip(ledger["model_name"], ledger["model_version"].astype(str), strict=True)) if len(ledger) else set()
+    ledger = workspace.warehouse.rows(f"select distinct model_name, model_version from {ML_PROMOTIONS}")
+    known = {(row["model_name"], row["model_version"]) for row in ledger}
     found = {}
     for name, version in registry.champions().items():
         if (name, version.version) in known:

@@ -13,7 +13,7 @@ from models.contracts.tables import RAW_QUARANTINE
 from orchestration import keys
 from orchestration.checks.expectations import Verdict, columns_of, judge
 from orchestration.partitions import WEEK
-from orchestration.resources.warehouse import raw_table
+from orchestration.resources.warehouse_append import raw_table
 from orchestration.resources.workspace import Workspace
 
 

@@ -35,8 +35,8 @@ def same_hour(warehouse: Warehouse, kind: SeriesKind, series: Sequence[str], hou
 
 def newest(warehouse: Warehouse, series: Sequence[str]) -> dict[str, datetime]:
     """Newest `as_of` of each series; a series without features is left out."""
-    rows = warehouse.read(
+    rows = warehouse.rows(
         f"select series, max(as_of) as as_of from {FEATURES} where series = any(:series) group by series",
         {"series": list(series)},
     )
-    return {str(row["series"]): row["as_of"].to_pydatetime() for row in rows.to_dict("records")}
+    return {row["series"]: row["as_of"] for row in rows}

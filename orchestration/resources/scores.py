@@ -40,28 +40,28 @@ def as_row(score: Score, run_id: str) -> dict[str, Any]:
 
 def latest_score(warehouse: Warehouse, subject: str, horizon_days: int) -> tuple[Score | None, int | None]:
     """Newest score of a subject with the id of its row."""
-    rows = warehouse.read(
+    rows = warehouse.rows(
         f"select * from {RISK_SCORES} where subject = :subject and horizon_days = :horizon "
         "order by as_of desc, id desc limit 1",
         {"subject": subject, "horizon": horizon_days},
     )
-    if rows.empty:
+    if not rows:
         return None, None
-    row: dict[str, Any] = rows.to_dict("records")[0]
+    row = rows[0]
     score = Score(
         subject=subject,
         horizon_days=horizon_days,
-        as_of=_moment(row["as_of"]),
-        issued_at=_moment(row["issued_at"]),
-        valid_until=_moment(row["valid_until"]),
+        as_of=row["as_of"],
+        issued_at=row["issued_at"],
+        valid_until=row["valid_until"],
         status=ScoreStatus(row["status"]),
         reasons=tuple(row["reasons"]),
-        **{name: None if row[name] is None or row[name] != row[name] else float(row[name]) for name in _NUMBERS},
+        **{name: row[name] for name in _NUMBERS},
         model_name=row["model_name"],
         model_version=row["model_version"],
         data_mode=DataMode(row["data_mode"]),
-        share_imputed=float(row["share_imputed"]),
-        share_stale=float(row["share_stale"]),
+        share_imputed=row["share_imputed"],
+        share_stale=row["share_stale"],
         drivers=tuple(Driver(**driver) for driver in row["drivers"]),
     )
     return score, int(row["id"])
@@ -69,14 +69,9 @@ def latest_score(warehouse: Warehouse, subject: str, horizon_days: int) -> tuple
 
 def latest_state(warehouse: Warehouse, vault_id: str, before: datetime) -> PolicyState | None:
     """State of the newest target of a vault whose score is older than `before`: the memory of the on/off rule."""
-    rows = warehouse.read(
+    rows = warehouse.rows(
         f"select state from {RISK_TARGET_ALLOCATIONS} where vault_id = :vault and as_of < :before "
         "order by as_of desc, id desc limit 1",
         {"vault": vault_id, "before": before},
     )
-    return PolicyState(rows["state"].iloc[0]) if len(rows) else None
-
-
-def _moment(value: Any) -> datetime:
-    moment: datetime = value.to_pydatetime() if hasattr(value, "to_pydatetime") else value
-    return moment
+    return PolicyState(rows[0]["state"]) if rows else None

@@ -13,7 +13,7 @@ from models.volatility.bundle import load_bundle
 from orchestration import served_rows
 
 
-class ServedBundle(mlflow.pyfunc.PythonModel):
+class ServedBundle(mlflow.pyfunc.PythonModel):  # type: ignore[misc]  # a base without types
     def load_context(self, context: Any) -> None:
         self._bundle = load_bundle(Path(context.artifacts["bundle"]))
 

@@ -5,13 +5,11 @@ Here: addresses, keys and rows. Whether and how to act is `keeper`, what to want
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -70,12 +68,12 @@ def prices(vault: VaultConfig, warehouse: Warehouse) -> dict[str, Decimal]:
     A token of the quote currency is worth 1 / rate. The stable leg is a dollar by definition and has no series.
     """
     series = {asset.series for asset in vault.assets if asset.series is not None}
-    rows = warehouse.read(
+    rows = warehouse.rows(
         f"select distinct on (series) series, close::text as close from {FEATURES} "
         "where series = any(:series) and close is not null order by series, as_of desc",
         {"series": sorted(series)},
     )
-    closes = {str(row["series"]): Decimal(str(row["close"])) for row in rows.to_dict("records")}
+    closes = {str(row["series"]): Decimal(row["close"]) for row in rows}
     found: dict[str, Decimal] = {}
     for asset in vault.assets:
         if asset.series in closes:
@@ -85,32 +83,31 @@ def prices(vault: VaultConfig, warehouse: Warehouse) -> dict[str, Decimal]:
 
 def newest_target(vault: VaultConfig, warehouse: Warehouse, known_prices: Mapping[str, Decimal]) -> TargetInput | None:
     """Newest row of `risk.target_allocations` for a vault as the keeper reads it, None if there is none."""
-    rows = warehouse.read(
-        "select id, as_of, valid_until, state, weights::text as weights, score, model_version, policy_version, "
+    rows = warehouse.rows(
+        "select id, as_of, valid_until, state, weights, score, model_version, policy_version, "
         f"reasons, data_mode, share_imputed, degraded from {RISK_TARGET_ALLOCATIONS} where vault_id = :vault "
         "order by as_of desc, id desc limit 1",
         {"vault": vault.id},
     )
-    if rows.empty:
+    if not rows:
         return None
-    row: dict[str, Any] = rows.to_dict("records")[0]
-    score = row["score"]
+    row = rows[0]
     target = Target(
         vault_id=vault.id,
-        as_of=row["as_of"].to_pydatetime(),
+        as_of=row["as_of"],
         state=PolicyState(row["state"]),
-        weights={symbol: Decimal(str(weight)) for symbol, weight in json.loads(row["weights"]).items()},
+        weights={symbol: Decimal(str(weight)) for symbol, weight in row["weights"].items()},
         reasons=tuple(row["reasons"]),
-        score=None if score is None or score != score else float(score),
+        score=row["score"],
         policy_version=row["policy_version"],
         usable=not row["degraded"],
     )
     return TargetInput(
         target=target,
-        valid_until=row["valid_until"].to_pydatetime(),
+        valid_until=row["valid_until"],
         data_mode=DataMode(row["data_mode"]),
-        share_imputed=float(row["share_imputed"]),
+        share_imputed=row["share_imputed"],
         prices=known_prices,
         model_version=row["model_version"],
-        target_id=int(row["id"]),
+        target_id=row["id"],
     )

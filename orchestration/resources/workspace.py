@@ -81,25 +81,20 @@ class Workspace(dg.ConfigurableResource[None]):
 
     def series(self) -> tuple[SeriesSpec, ...]:
         """The catalogue of this market as the warehouse holds it (providers are the market's own business)."""
-        rows = self.warehouse.read(
+        rows = self.warehouse.rows(
             "select id, dataset, kind, calendar, interval, publication_lag_s, max_age_s, base, quote, source, scored "
             f"from {OPS_SERIES} order by id, interval"
         )
         return tuple(
             SeriesSpec(
-                id=str(row["id"]),
-                dataset=Dataset(row["dataset"]),
-                kind=SeriesKind(row["kind"]),
-                calendar=Calendar(row["calendar"]),
-                interval=str(row["interval"]),
-                publication_lag_s=int(row["publication_lag_s"]),
-                max_age_s=int(row["max_age_s"]),
-                base=str(row["base"]),
-                quote=str(row["quote"]),
-                source=str(row["source"]),
-                scored=bool(row["scored"]),
+                **row
+                | {
+                    "dataset": Dataset(row["dataset"]),
+                    "kind": SeriesKind(row["kind"]),
+                    "calendar": Calendar(row["calendar"]),
+                }
             )
-            for row in rows.to_dict("records")
+            for row in rows
         )
 
     def vaults(self) -> tuple[VaultConfig, ...]:
