@@ -141,6 +141,6 @@ def _prepare_mlflow(settings: Settings, databases: Databases) -> None:
         with _exclusively(databases.mlflow):
             if _library_revision(databases.mlflow):
                 engine = create_engine(databases.mlflow, poolclass=NullPool)
-                utils._upgrade_db(engine)
-            # Creates its tables if there are none. The library has no types.
+                utils._upgrade_db(engine)  # `mlflow db upgrade` would show the password
+            # Creates its tables if there are none.
             SqlAlchemyStore(databases.mlflow, str(artifacts(settings)))
