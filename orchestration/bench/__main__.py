@@ -1,0 +1,59 @@
+"""The measurements that need a process of their own: `python -m orchestration.bench ingest|recent|ticks`.
+
+Started by `ballast bench`, which prepares the workspace; the answer is one JSON document in the file named by --out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from orchestration.settings import current_settings
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="orchestration.bench")
+    parser.add_argument("what", choices=("ingest", "recent", "ticks"))
+    parser.add_argument("--database", required=True, help="URL of the market's database, without a password")
+    parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--rows", type=int, default=0)
+    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--champions", default="", help="URL of the database whose promotions count")
+    parser.add_argument("--share", type=float, default=0.1)
+    options = parser.parse_args()
+    measure = {"ingest": _ingest, "recent": _recent, "ticks": _ticks}[options.what]
+    options.out.write_text(json.dumps(measure(options)), encoding="utf-8")
+
+
+def _ingest(options: argparse.Namespace) -> dict[str, Any]:
+    from orchestration.bench import ingest
+    from orchestration.migrations.run import migrate
+    from orchestration.resources.warehouse import Warehouse
+    from orchestration.universe import load_universe
+
+    settings = current_settings()
+    migrate(options.database)
+    warehouse = Warehouse.connect(options.database)
+    try:
+        frame = ingest.sample(load_universe(settings.universe_path), settings.seed, options.rows)
+        return ingest.measure(warehouse, frame, options.repeats)
+    finally:
+        warehouse.close()
+
+
+def _recent(options: argparse.Namespace) -> dict[str, Any]:
+    from orchestration.bench import recent
+
+    return {"rows": recent.fill(current_settings(), options.database, options.champions, options.share)}
+
+
+def _ticks(options: argparse.Namespace) -> dict[str, Any]:
+    from orchestration.bench import ticks
+
+    return ticks.measure(current_settings(), options.database, options.repeats)
+
+
+if __name__ == "__main__":
+    main()

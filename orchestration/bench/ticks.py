@@ -1,0 +1,110 @@
+"""The hourly job in this process: how long a tick takes, what each step takes of it, what Dagster adds to the bodies."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import dagster as dg
+
+from models.contracts.jobs import HOURLY_REFRESH
+from orchestration import keys, quiet
+from orchestration.bench.bodies import timed_bodies
+from orchestration.bench.figures import figure, figures, ratio, series
+from orchestration.bench.market_time import advance
+from orchestration.definitions import build_definitions
+from orchestration.partitions import partition_of, read_calendar
+from orchestration.resources.warehouse import Warehouse, raw_table
+from orchestration.settings import Settings
+
+SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One run. Seconds: of the whole run, of each step as Dagster times it, of each body alone."""
+
+    wall_s: float
+    steps_s: dict[str, float]
+    bodies_s: dict[str, float]
+    events: int
+
+
+def run_tick(job: dg.JobDefinition, instance: dg.DagsterInstance, partition_key: str | None) -> Tick:
+    """Run the job once in this process. Raises what its steps raise."""
+    with timed_bodies() as bodies:
+        began = time.perf_counter()
+        result = job.execute_in_process(
+            instance=instance, partition_key=partition_key, run_config=SILENT, raise_on_error=True
+        )
+        wall = time.perf_counter() - began
+    steps = {
+        str(event.step_key): event.step_success_data.duration_ms / 1000
+        for event in result.all_events
+        if event.is_step_success
+    }
+    return Tick(wall, steps, dict(bodies), len(result.all_events))
+
+
+def report(ticks: Sequence[Tick]) -> dict[str, Any]:
+    """Medians over ticks, and all wall times."""
+    wall = series([tick.wall_s for tick in ticks], "s")
+    bodies = series([sum(tick.bodies_s.values()) for tick in ticks], "s")
+    overhead = series([tick.wall_s - sum(tick.bodies_s.values()) for tick in ticks], "s")
+    return {
+        "ticks": len(ticks),
+        "wall_time": wall,
+        "sum_of_bodies": bodies,
+        "dagster_overhead": overhead,
+        "wall_time_to_sum_of_bodies": ratio(wall["value"], bodies["value"]),
+        "body_of_each_step": figures(_medians([tick.bodies_s for tick in ticks]), "s"),
+        "step_of_each_body": figures(_medians([tick.steps_s for tick in ticks]), "s"),
+        "events_of_a_tick": figure(median(tick.events for tick in ticks), "events"),
+    }
+
+
+def measure(settings: Settings, database_url: str, count: int) -> dict[str, Any]:
+    """`count` ticks an hour apart, after one that warms up. The workspace is prepared and its market is stored."""
+    with quiet.libraries():
+        began = time.perf_counter()
+        job = build_definitions(settings).resolve_job_def(HOURLY_REFRESH)
+        loading = time.perf_counter() - began
+        warehouse = Warehouse.connect(database_url)
+        ticks: list[Tick] = []
+        with dg.DagsterInstance.get() as instance:
+            for _ in range(count + 1):
+                advance(database_url)
+                ticks.append(run_tick(job, instance, _week(settings, warehouse)))
+        told = {
+            "history": _history(warehouse),
+            **report(ticks[1:]),
+            "warm_up_tick": figure(ticks[0].wall_s, "s"),
+            "loading_definitions": figure(loading, "s"),
+            "week": _week(settings, warehouse),
+        }
+        warehouse.close()
+    return told
+
+
+def _week(settings: Settings, warehouse: Warehouse) -> str:
+    now = warehouse.clock().anchor
+    assert now is not None  # the clock of a simulated market stands
+    return partition_of(now, read_calendar(settings))
+
+
+def _medians(ticks: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {step: median(tick.get(step, 0.0) for tick in ticks) for step in ticks[-1]}
+
+
+def _history(warehouse: Warehouse) -> dict[str, Any]:
+    """How much there is to look at: rows of all raw tables, days of candles."""
+    parts = " union all ".join(f"select count(*) as n from {raw_table(dataset)}" for dataset in keys.INGESTED)
+    rows = warehouse.read(f"select sum(n) as n from ({parts}) as counted")
+    span = warehouse.read("select extract(epoch from max(ts) - min(ts)) / 86400 as days from raw.candles")
+    return {
+        "raw_rows": figure(float(rows["n"].iloc[0]), "rows"),
+        "candles_span": figure(float(span["days"].iloc[0]), "days"),
+    }
