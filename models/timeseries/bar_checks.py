@@ -41,6 +41,12 @@ def check_bars(bars: pd.DataFrame, limits: QualityLimits = DEFAULT_LIMITS) -> di
     }
 
 
+def wide_ranges(bars: pd.DataFrame, limits: QualityLimits = DEFAULT_LIMITS) -> BoolArray:
+    """Days (n,) whose `high` stands further above `low` than a day reaches, as a wick that nobody dealt at makes it."""
+    high, low = bars["high"].to_numpy(dtype=float), bars["low"].to_numpy(dtype=float)
+    return np.asarray(high > low * np.exp(limits.wide_range_log_distance))
+
+
 def still_forming(ts: pd.Series, available_at: pd.Series, length: timedelta) -> BoolArray:
     """Bars (n,) that were known before they closed: their values were not final."""
     return (available_at < ts + length).to_numpy(dtype=bool)

@@ -1,7 +1,7 @@
 """Realised variance from raw prices: the slow, readable reference beside the dbt features.
 
-Here belong the definitions of one day's variance and return for bars, fixings and ranges, and the causal price
-quarantine they rest on. Not here: SQL, forecasts, targets. Every function looks back only.
+Here belong the definitions of one day's variance and return for bars, fixings and ranges. Not here: the rule that
+holds a price back (`models.timeseries.quarantine`), SQL, forecasts, targets. Every function looks back only.
 
 Frames come out indexed by `as_of` (aware UTC: the close of the information) with columns named as in
 `features.volatility`. Variances are per day, returns are logarithms, missing is NaN.
@@ -17,14 +17,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.contracts.horizons import RV_FLOOR
+from models.timeseries.quarantine import as_prints, screen
 
 FloatArray = NDArray[np.float64]
 
 HOURS_A_DAY = 24
 MIN_HOURS = 22  # two missing hours can be scaled away, more cannot
-HELD_LOG_DISTANCE = 0.15  # a print further than this from the last good one waits ...
-CONFIRM_LOG_DISTANCE = 0.05  # ... until prints that agree this closely with each other
-CONFIRM_PRINTS = 3  # come this often in a row
 RANGE_CAP = 0.10  # a day's log range above this and above ...
 RANGE_CAP_MULTIPLE = 10.0  # ... this many trailing medians is a feed error
 UNCHANGED_LOG = 1e-9
@@ -97,20 +95,10 @@ def quarantine(prices: pd.Series) -> tuple[pd.Series, pd.Series]:
     -------
     The accepted prices and, aligned, whether the print of that row is held.
     """
-    logs = np.log(prices.to_numpy(dtype=float))
-    good = np.empty(len(logs))
-    held = np.zeros(len(logs), dtype=bool)
-    candidate, agreeing = 0.0, 0
-    for t, value in enumerate(logs):
-        if t == 0 or abs(value - good[t - 1]) <= HELD_LOG_DISTANCE:
-            good[t], agreeing = value, 0
-            continue
-        agreeing = agreeing + 1 if agreeing and abs(value - candidate) <= CONFIRM_LOG_DISTANCE else 1
-        candidate = value
-        held[t] = agreeing < CONFIRM_PRINTS
-        good[t] = good[t - 1] if held[t] else value
-        agreeing = agreeing if held[t] else 0
-    return pd.Series(np.exp(good), prices.index), pd.Series(held, prices.index)
+    rates = prices.to_numpy(dtype=float)
+    judged = screen(as_prints(rates))
+    good = np.where(judged.held, judged.last_good, rates)
+    return pd.Series(good, prices.index), pd.Series(judged.held, prices.index)
 
 
 def from_fixings(rates: pd.Series) -> pd.DataFrame:

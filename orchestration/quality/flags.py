@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from models.contracts.market import DataMode, Dataset
 from models.contracts.tables import RAW_CANDLES, RAW_FX_RATES
-from models.timeseries.bar_checks import absurd_adverts, check_bars, conflicting, still_forming
+from models.timeseries.bar_checks import absurd_adverts, check_bars, conflicting, still_forming, wide_ranges
 from models.timeseries.calendars import interval_length
 from models.timeseries.limits import DEFAULT_LIMITS, QualityLimits
 from orchestration.quality.marks import read_mark, readable_seq, write_mark
@@ -32,6 +32,7 @@ _SAID = {
     "open_outside_range": "open {open} is outside {low} to {high}",
     "zero_volume": "nothing was traded",
     "flat_bar": "one price {close} all through the bar, volume {volume_base}",
+    "wide_range": "high {high} is far above low {low} for one day",
     "still_forming": "known at {available_at}, before the bar closed",
     "last_bar_may_be_forming": "the recording stops here while others go on: the bar may not have closed",
     "conflicting_duplicate": "the source gives this time twice with different values",
@@ -96,6 +97,8 @@ def _rate_flags(
     yield from _chosen(
         bars, {name: masks[name] for name in ("crossed_range", "close_outside_range", "open_outside_range")}
     )
+    daily = bars[bars["interval"] == "1d"]
+    yield from _chosen(daily, {"wide_range": wide_ranges(daily, limits)})
     yield from _chosen(rates[street], absurd_adverts(rates[street], limits))
     yield from _chosen_conflicts(warehouse, RAW_FX_RATES, mark, now, "rate")
 

@@ -1,29 +1,36 @@
-"""Holds on daily rates: prints too far from the last good one are quarantined, and released when others confirm them.
+"""Holds: prints too far from the last good one are quarantined, and released when others confirm them.
 
-Here: reading prints, writing verdicts. The rule itself is `models.timeseries.quarantine`. Each verdict is dated by the
-moment its print became known, so a replayed history holds exactly what would have been held at the time.
+Here: judging and writing verdicts. Reading prints is `suspect_prints`; the rule itself is
+`models.timeseries.quarantine`. Each verdict is dated by the moment its print became known, so a replayed history holds
+exactly what would have been held at the time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from models.contracts.market import DataMode, Dataset
-from models.contracts.tables import OPS_SERIES, RAW_FX_RATES, RAW_QUARANTINE, RAW_QUARANTINE_RELEASES
+from models.contracts.tables import RAW_QUARANTINE_RELEASES
 from models.timeseries.limits import DEFAULT_LIMITS, QualityLimits
-from models.timeseries.quarantine import Verdict, judge
+from models.timeseries.quarantine import Reason, screen
 from orchestration.quality.marks import read_mark, readable_seq, write_mark
+from orchestration.quality.suspect_prints import (
+    FAMILIES,
+    RULE,
+    Changed,
+    Family,
+    changed_series,
+    hold_ids,
+    read_prints,
+    said,
+)
 from orchestration.resources.warehouse import Warehouse
 from orchestration.resources.warehouse_records import QuarantineEntry
 
-REASON = "far_from_last_good"
-RULE = "rule"  # released by the rule itself: true after all, but not known to be at its time
 _TASK = "hold_suspects"
 
 
@@ -45,126 +52,96 @@ def hold_suspects(
     full: bool = False,
     limits: QualityLimits = DEFAULT_LIMITS,
 ) -> Held:
-    """Judge the daily rates that changed since the last run (all of them with `full`); a second run adds nothing."""
-    mark = 0 if full else read_mark(warehouse, _TASK, Dataset.FX_RATES)
-    upto = readable_seq(warehouse, Dataset.FX_RATES, mark, now)
-    changed = _changed(warehouse, mark)
-    prints = holds = releases = 0
-    for series, changed_from in changed:
-        rows = _prints(warehouse, series, changed_from, now)
-        prints += len(rows)
-        if rows.empty:
-            continue
-        entries, confirmed = _verdicts(rows, series, limits)
-        holds += warehouse.quarantine(entries, run_id)
-        releases += _release(warehouse, series, confirmed, limits, run_id)
-    write_mark(warehouse, _TASK, Dataset.FX_RATES, upto)
-    return Held(len(changed), prints, holds, releases)
+    """Judge the daily rates, street rates and bars that changed since the last run (all of them with `full`); a second
+    run adds nothing."""
+    series = prints = holds = releases = 0
+    for dataset in (Dataset.CANDLES, Dataset.FX_RATES):
+        mark = 0 if full else read_mark(warehouse, _TASK, dataset)
+        upto = readable_seq(warehouse, dataset, mark, now)
+        for family in (f for f in FAMILIES if f.dataset is dataset and upto > mark):
+            for changed in changed_series(warehouse, family, mark):
+                rows = read_prints(warehouse, family, changed, now, limits)
+                if rows.empty:
+                    continue
+                found = _judge(rows, family, limits)
+                held, released = _write(warehouse, family, changed, found, limits, run_id)
+                series, prints = series + 1, prints + found.prints
+                holds, releases = holds + held, releases + released
+        write_mark(warehouse, _TASK, dataset, upto)
+    return Held(series, prints, holds, releases)
 
 
-def _changed(warehouse: Warehouse, mark: int) -> list[tuple[str, datetime]]:
-    """Daily rates with rows beyond the mark: (series, oldest such ts)."""
-    rows = warehouse.rows(
-        f"""
-        select r.series, min(r.ts) as changed_from from {RAW_FX_RATES} as r
-        join {OPS_SERIES} as s on s.id = r.series and s.interval = r.interval
-        where r.seq > :mark and r.interval = '1d' and s.kind in ('ranges', 'fixings')
-        group by r.series order by r.series
-        """,
-        {"mark": mark},
-    )
-    return [(row["series"], row["changed_from"]) for row in rows]
+@dataclass(frozen=True, slots=True)
+class _Findings:
+    """Of one series: holds as (seq, reason, detail), and (held seq, seq of the print that confirmed it)."""
+
+    prints: int
+    holds: list[tuple[int, str, str]]
+    confirmed: list[tuple[int, int]]
 
 
-def _prints(warehouse: Warehouse, series: str, changed_from: datetime, now: datetime) -> pd.DataFrame:
-    """Revisions known by `now`, from the newest believed print before the change on (there the rule starts afresh)."""
-    return warehouse.read(
-        f"""
-        with held as (
-            select q.ts, q.digest, r.released_by from {RAW_QUARANTINE} as q
-            left join {RAW_QUARANTINE_RELEASES} as r on r.quarantine_id = q.id
-            where q.dataset = 'fx_rates' and q.series = :series and q.interval = '1d' and q.action = 'hold'
-        ),
-        start as (
-            select max(f.ts) as ts from {RAW_FX_RATES} as f
-            where f.series = :series and f.interval = '1d' and f.ts < :changed_from and f.available_at <= :now
-            and extract(isodow from f.ts at time zone 'UTC') < 6
-            and not exists (select from held where held.ts = f.ts)
-        )
-        select f.ts, f.digest::text as digest, f.rate::float8 as rate, f.rate::text as text,
-            f.available_at, f.data_mode, coalesce(held.released_by <> :rule, false) as accepted
-        from {RAW_FX_RATES} as f
-        left join held on held.ts = f.ts and held.digest = f.digest
-        where f.series = :series and f.interval = '1d' and f.available_at <= :now
-        and f.ts >= coalesce((select ts from start), '-infinity'::timestamptz)
-        and extract(isodow from f.ts at time zone 'UTC') < 6
-        order by f.ts, f.available_at, f.seq
-        """,
-        {"series": series, "changed_from": changed_from, "now": now, "rule": RULE},
-    )
-
-
-def _verdicts(
-    rows: pd.DataFrame, series: str, limits: QualityLimits
-) -> tuple[list[QuarantineEntry], list[tuple[datetime, str, datetime]]]:
-    """Holds to write, and (ts, digest, known_at) of held prints that a later one confirmed."""
+def _judge(rows: pd.DataFrame, family: Family, limits: QualityLimits) -> _Findings:
+    """Verdicts on prints by ts and revision; those marked `context` only look on."""
+    context = int(rows["context"].sum())
     newest = ~rows.duplicated("ts", keep="last").to_numpy()
-    chain = rows[newest].reset_index(drop=True)
-    judged = judge(chain["rate"].to_numpy(float), limits, accepted=chain["accepted"].to_numpy(bool))
-    # A print that was corrected within the day is measured against the same last good rate as its correction.
-    place = np.cumsum(newest) - newest  # of each revision's ts in the chain
-    last_good = np.array([verdict.last_good for verdict in judged])[place]
-    distance = np.log(rows["rate"].to_numpy(float) / last_good)
-    is_held = np.array([verdict.verdict is Verdict.HELD for verdict in judged])[place]
-    held = np.where(newest, is_held, np.abs(distance) > limits.held_log_distance) & ~rows["accepted"].to_numpy(bool)
-    suspects = rows.assign(last_good=last_good, distance=distance)[held]
-    entries = [_entry(row, series) for row in suspects.to_dict("records")]
-    confirmed = [
-        (
-            chain["ts"].iloc[i].to_pydatetime(),
-            str(chain["digest"].iloc[i]),
-            chain["available_at"].iloc[t].to_pydatetime(),
-        )
-        for t, verdict in enumerate(judged)
-        for i in verdict.confirms
+    whole = family.prints(rows[newest], limits)
+    skip = int(rows.loc[newest, "context"].sum())  # they lie before all others
+    prints = whole.since(skip)
+    seqs = rows.loc[newest, "seq"].to_numpy()[skip:]
+    judged = screen(prints)
+    # A print that was corrected in time is measured against the same last good rate as its correction.
+    old = rows.assign(place=np.cumsum(newest) - newest - skip)[~newest & ~rows["context"].to_numpy(dtype=bool)]
+    place = old["place"].to_numpy(dtype=int)
+    distance = np.log(old[family.value].to_numpy(dtype=float)) - np.log(judged.last_good[place])
+    wrong = (np.abs(distance) > prints.far[place]) & ~old["accepted"].to_numpy(dtype=bool)
+    holds = [
+        (int(seqs[t]), prints.reason(t, judged.last_good[t]).value, _detail(prints.close[t], judged.last_good[t]))
+        for t in np.flatnonzero(judged.held).tolist()
     ]
-    return entries, confirmed
+    for seq, value, t in zip(old["seq"][wrong], old[family.value][wrong], place[wrong], strict=True):
+        good = judged.last_good[t]
+        reason = Reason.SCALE if abs(np.log(value / good)) > limits.scale_log_distance else prints.nearby
+        holds.append((int(seq), reason.value, _detail(np.log(value), good)))
+    confirmed = [(int(seqs[i]), int(seqs[t])) for i, t in judged.confirmed]
+    return _Findings(len(rows) - context, holds, confirmed)
 
 
-def _entry(row: Mapping[Hashable, Any], series: str) -> QuarantineEntry:
-    return QuarantineEntry(
-        dataset=Dataset.FX_RATES,
-        series=series,
-        action="hold",
-        reason=REASON,
-        detail=f"{row['distance']:+.3f} (log) from the last good rate {row['last_good']:.10g}",
-        known_at=row["available_at"].to_pydatetime(),
-        data_mode=DataMode(row["data_mode"]),
-        interval="1d",
-        ts=row["ts"].to_pydatetime(),
-        digest=row["digest"],
-        value=row["text"],
-    )
+def _detail(log_value: float, last_good: float) -> str:
+    return f"{log_value - np.log(last_good):+.3f} (log) from the last good rate {last_good:.10g}"
 
 
-def _release(
-    warehouse: Warehouse, series: str, confirmed: list[tuple[datetime, str, datetime]], limits: QualityLimits,
-    run_id: str | None,
-) -> int:  # fmt: skip
-    if not confirmed:
-        return 0
-    ids = warehouse.rows(
-        f"select id, ts, digest::text as digest from {RAW_QUARANTINE} where dataset = 'fx_rates' and series = :series "
-        "and interval = '1d' and action = 'hold'",
-        {"series": series},
-    )
-    at = {(row["ts"], row["digest"]): row["id"] for row in ids}
-    rows = [
+def _write(
+    warehouse: Warehouse, family: Family, changed: Changed, found: _Findings, limits: QualityLimits, run_id: str | None
+) -> tuple[int, int]:
+    """Store holds and releases; how many of each are new."""
+    wanted = {seq for seq, _, _ in found.holds} | {seq for pair in found.confirmed for seq in pair}
+    rows = said(warehouse, family, changed, sorted(wanted))
+    entries = [
+        QuarantineEntry(
+            dataset=family.dataset,
+            series=changed.series,
+            action="hold",
+            reason=reason,
+            detail=detail,
+            known_at=rows[seq]["available_at"],
+            data_mode=DataMode(rows[seq]["data_mode"]),
+            interval=changed.interval,
+            ts=rows[seq]["ts"],
+            digest=rows[seq]["digest"],
+            value=rows[seq]["value"],
+        )
+        for seq, reason, detail in found.holds
+    ]
+    holds = warehouse.quarantine(entries, run_id)
+    ids = hold_ids(warehouse, family, changed) if found.confirmed else {}
+    releases = [
         {
-            "quarantine_id": at[ts, digest], "reason": f"{limits.confirm_prints} prints in a row agree",
-            "released_by": RULE, "known_at": known_at, "run_id": run_id,
+            "quarantine_id": ids[key], "reason": f"{limits.confirm_prints} prints in a row agree",
+            "released_by": RULE, "known_at": rows[by]["available_at"], "run_id": run_id,
         }
-        for ts, digest, known_at in confirmed
-        if (ts, digest) in at
+        for key, by in (((rows[seq]["ts"], rows[seq]["digest"]), by) for seq, by in found.confirmed)
+        if key in ids
     ]  # fmt: skip
-    return warehouse.append_table(RAW_QUARANTINE_RELEASES, rows, conflict=("quarantine_id",)) if rows else 0
+    if releases:
+        return holds, warehouse.append_table(RAW_QUARANTINE_RELEASES, releases, conflict=("quarantine_id",))
+    return holds, 0

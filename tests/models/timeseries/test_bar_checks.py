@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.timeseries.bar_checks import absurd_adverts, check_bars, conflicting, still_forming
+from models.timeseries.bar_checks import absurd_adverts, check_bars, conflicting, still_forming, wide_ranges
 
 NAN = float("nan")
 
@@ -60,3 +60,8 @@ def test_conflicting_needs_two_values() -> None:
 def test_absurd_adverts(low: float, high: float, reasons: set[str]) -> None:
     frame = pd.DataFrame({"rate": [12.0], "low": [low], "high": [high]})
     assert {reason for reason, mask in absurd_adverts(frame).items() if mask[0]} == reasons
+
+
+@pytest.mark.parametrize(("high", "wide"), [(10 * np.exp(0.15) * 0.999, False), (10 * np.exp(0.15) * 1.001, True)])
+def test_wide_ranges(high: float, wide: bool) -> None:
+    assert wide_ranges(pd.DataFrame({"high": [high, NAN], "low": [10.0, 1.0]})).tolist() == [wide, False]
