@@ -107,6 +107,7 @@ class ReplayKinds(Part):
     fixings: ReplayKind
     hourly_rates: ReplayKind
     street: ReplayKind
+    street_weekdays: ReplayKind
     funding: ReplayKind
     open_interest: ReplayKind
     vault: ReplayKind
@@ -120,6 +121,7 @@ class ScoredCandles(Part):
 class ReplayRules(Part):
     kinds: ReplayKinds
     scored_candles: ScoredCandles
+    weekdays_after_days: int = Field(ge=14)
     default_quote: str
     quotes: tuple[str, ...]
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from models.contracts.market import Calendar
 
 IRREGULAR = "irregular"
+WEEKEND = timedelta(days=2)
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _SATURDAY = 5
 _FX_HOLIDAYS = ((1, 1), (12, 25))  # (month, day): the only days on which no centre trades currencies
@@ -39,6 +40,16 @@ def is_open(times: pd.DatetimeIndex, calendar: Calendar) -> NDArray[np.bool_]:
     for closed_month, closed_day in _FX_HOLIDAYS:
         holiday |= (month == closed_month) & (day == closed_day)
     return (np.asarray(times.day_of_week) < _SATURDAY) & ~holiday
+
+
+def closed_days(times: pd.DatetimeIndex, calendar: Calendar) -> NDArray[np.int64]:
+    """Closed days strictly between the days of neighbouring times (n,), ascending and aware UTC -> (n - 1,)."""
+    days = times.floor("D")
+    every = pd.date_range(days[0], days[-1], freq="1D")
+    closed = np.concatenate([[0], np.cumsum(~is_open(every, calendar))])  # of the days before each
+    place = every.get_indexer(days)
+    between: NDArray[np.int64] = np.maximum(closed[place[1:]] - closed[place[:-1] + 1], 0)
+    return between
 
 
 def expected_slots(start: datetime, end: datetime, interval: str, calendar: Calendar) -> pd.DatetimeIndex:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from models.contracts.market import Calendar
-from models.timeseries.calendars import expected_slots, interval_length
+from models.timeseries.calendars import WEEKEND, closed_days, expected_slots, interval_length
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +54,20 @@ def fill_runs(ts: pd.DatetimeIndex, gap: Gap, interval: str, calendar: Calendar)
     return _runs(slots, ~missing, length), _runs(slots, missing, length)
 
 
-def find_silences(ts: pd.DatetimeIndex, longest: timedelta) -> list[Gap]:
+def find_silences(ts: pd.DatetimeIndex, longest: timedelta, calendar: Calendar = Calendar.ALWAYS) -> list[Gap]:
     """Spans between rows of an irregular series that are longer than `longest`.
 
-    `missing_slots` counts how often `longest` fits into the silence. A span starts just after the row before it.
+    Days on which the calendar is closed do not count; `longest` then means a span over a weekend, as the age of a
+    series does, and leaves at least a day. `missing_slots` counts how often the allowed span fits into the silence. A
+    span starts just after the row before it.
     """
     times = pd.DatetimeIndex(ts).sort_values().unique()
     if len(times) < 2:
         return []
     spans = np.asarray(times[1:] - times[:-1])
+    if calendar is not Calendar.ALWAYS:
+        spans = spans - closed_days(times, calendar) * np.timedelta64(1, "D")
+        longest = max(longest - WEEKEND, timedelta(days=1))
     return [
         Gap(
             (times[i] + pd.Timedelta(microseconds=1)).to_pydatetime(),

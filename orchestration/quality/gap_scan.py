@@ -122,7 +122,7 @@ class _SeriesScan:
     def _find(self, start: datetime, end: datetime) -> list[Gap]:
         ts = times(self.warehouse, self.spec, start, end + timedelta(microseconds=1))
         if self.length is None:
-            return find_silences(ts, timedelta(seconds=self.spec.max_age_s))
+            return find_silences(ts, timedelta(seconds=self.spec.max_age_s), self.spec.calendar)
         return find_gaps(ts, self.spec.interval, self.spec.calendar, start, end)
 
     def _questions(self, gaps: list[Gap]) -> list[tuple[datetime, datetime]]:

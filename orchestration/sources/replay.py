@@ -31,6 +31,7 @@ from orchestration.universe import Universe
 from orchestration.universe_schema import ReplayKind, ReplayRules
 
 PROVIDER = "replay"
+_SATURDAY = 5
 
 
 class ReplayError(ValueError):
@@ -109,7 +110,7 @@ class ReplayMarket(Market):
         return [self._spec(dataset, str(name), str(interval), rows) for (name, interval), rows in grouped]
 
     def _spec(self, dataset: Dataset, name: str, interval: str, rows: pd.DataFrame) -> SeriesSpec:
-        kind, rules = self._kind(dataset, set(rows["file_kind"]))
+        kind, rules = self._kind(dataset, rows)
         length_s = interval_seconds(interval)
         scored = rules.min_rows_scored is not None and len(rows) >= rules.min_rows_scored
         if dataset is Dataset.CANDLES:
@@ -130,15 +131,15 @@ class ReplayMarket(Market):
             scored=scored,
         )
 
-    def _kind(self, dataset: Dataset, files: set[FileKind]) -> tuple[SeriesKind, ReplayKind]:
-        kinds = self._rules.kinds
+    def _kind(self, dataset: Dataset, rows: pd.DataFrame) -> tuple[SeriesKind, ReplayKind]:
+        kinds, files = self._rules.kinds, set(rows["file_kind"])
         if dataset is Dataset.FX_RATES:
             if FileKind.FX_OHLC in files:
                 return SeriesKind.RANGES, kinds.ranges
             if FileKind.FX_HOURLY in files:
                 return SeriesKind.FIXINGS, kinds.hourly_rates
             if FileKind.STREET in files:
-                return SeriesKind.STREET, kinds.street
+                return SeriesKind.STREET, kinds.street_weekdays if self._weekdays_only(rows["ts"]) else kinds.street
             return SeriesKind.FIXINGS, kinds.fixings
         return {
             Dataset.CANDLES: (SeriesKind.CANDLES, kinds.candles),
@@ -146,6 +147,10 @@ class ReplayMarket(Market):
             Dataset.OPEN_INTEREST: (SeriesKind.CANDLES, kinds.open_interest),
             Dataset.VAULT_SNAPSHOTS: (SeriesKind.VAULT, kinds.vault),
         }[dataset]
+
+    def _weekdays_only(self, ts: pd.Series) -> bool:
+        spanned = ts.max() - ts.min() >= timedelta(days=self._rules.weekdays_after_days)
+        return bool(spanned and (ts.dt.day_of_week < _SATURDAY).all())
 
     def history_start(self) -> datetime:
         """First hourly bar of a coin; without one, the first rate; without any, the first row of anything."""

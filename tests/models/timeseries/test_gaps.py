@@ -70,6 +70,23 @@ def test_silence_starts_after_the_row_before_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("days", "silent"),
+    [
+        ([0, 1, 2, 3, 4, 7, 8], []),  # a weekend is no silence
+        ([0, 1, 3, 4, 7], [(1, 3)]),
+        ([3, 7, 8], [(3, 7)]),  # Friday is missing
+        ([3, 4, 8], [(4, 8)]),  # Monday is missing
+        ([-5, -4, 0], []),  # New Year, a Friday, and the weekend
+        ([-5, 0], [(-5, 0)]),  # Thursday before New Year is missing
+    ],
+)
+def test_closed_days_are_no_silence(days: list[int], silent: list[tuple[int, int]]) -> None:
+    ts = pd.DatetimeIndex([T0 + d * DAY for d in days])
+    found = find_silences(ts, 3 * DAY, Calendar.FX_WEEK)
+    assert [((g.start - T0) // DAY, (g.end - T0) // DAY) for g in found] == silent
+
+
+@pytest.mark.parametrize(
     ("nearest", "windows"),
     [(HOUR, [(0, 1), (3, 4), (10, 11)]), (2 * HOUR, [(0, 4), (10, 11)]), (timedelta.max, [(0, 11)])],
 )
