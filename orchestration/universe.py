@@ -58,16 +58,17 @@ class Universe(Part):
     @model_validator(mode="after")
     def _consistent(self) -> Universe:
         for market in ("simulated", "live"):
-            seen: set[tuple[str, str]] = set()
+            seen: set[tuple[str, str, str]] = set()
             for n, entry in enumerate(getattr(self, market).series):
                 where = f"{market}.series.{n} ({entry.id})"
                 if entry.template not in self.templates:
                     raise ValueError(f"{where}: template {entry.template!r} is not one of {sorted(self.templates)}")
-                key = (entry.id, entry.interval or self.templates[entry.template].interval)
+                template = self.templates[entry.template]
+                key = (template.dataset.value, entry.id, entry.interval or template.interval)
                 if key in seen:
-                    raise ValueError(f"{where}: listed twice with interval {key[1]}")
+                    raise ValueError(f"{where}: listed twice with interval {key[2]}")
                 seen.add(key)
-            names = {name for name, _ in seen}
+            names = {name for _, name, _ in seen}
             for vault in self.vault_entries:
                 if not any(names.intersection(a.series) for a in vault.assets):
                     raise ValueError(f"vaults ({vault.id}): no leg can be priced by a series of the {market} market")

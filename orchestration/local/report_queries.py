@@ -92,27 +92,27 @@ class MarketLine:
 
 # Raw tables are counted by the keys of the catalogue, so that a series without a row is still a line.
 _RAW = " union all ".join(
-    f"select series, interval, count(*) as rows, min(ts) as first, max(ts) as last "
-    f"from raw.{dataset.value} group by 1, 2"
+    f"select '{dataset.value}' as dataset, series, interval, count(*) as rows, min(ts) as first, max(ts) as last "
+    f"from raw.{dataset.value} group by 2, 3"
     for dataset in Dataset
 )
 
 _SERIES = f"""
 with raw_rows as ({_RAW}),
 gaps as (
-    select series, interval,
+    select dataset, series, interval,
         count(*) filter (where status <> 'fixed') as outages,
         coalesce(sum(missing_slots) filter (where status <> 'fixed'), 0)::bigint as missing,
         count(*) filter (where status = 'open') as open_gaps
-    from ops.gaps group by 1, 2
+    from ops.gaps group by 1, 2, 3
 )
 select s.id, s.interval, s.kind, coalesce(r.rows, 0) as rows, r.first, r.last,
     coalesce(g.outages, 0) as outages, coalesce(g.missing, 0) as missing, coalesce(g.open_gaps, 0) as open_gaps,
     q.held, q.flagged, q.rejected,
     f.age_s, coalesce(f.stale, false) as stale, s.scored
 from ops.series as s
-left join raw_rows as r on r.series = s.id and r.interval = s.interval
-left join gaps as g on g.series = s.id and g.interval = s.interval
+left join raw_rows as r on r.dataset = s.dataset and r.series = s.id and r.interval = s.interval
+left join gaps as g on g.dataset = s.dataset and g.series = s.id and g.interval = s.interval
 cross join lateral (
     select
         count(*) filter (where action = 'hold') as held,
@@ -121,7 +121,7 @@ cross join lateral (
     from raw.quarantine as q
     where q.series = s.id and q.dataset = s.dataset and coalesce(q.interval, s.interval) = s.interval
 ) as q
-left join ops.freshness as f on f.series = s.id and f.interval = s.interval
+left join ops.freshness as f on f.dataset = s.dataset and f.series = s.id and f.interval = s.interval
 order by array_position(array['candles', 'ranges', 'fixings', 'street'], s.kind), s.interval, s.id
 """
 

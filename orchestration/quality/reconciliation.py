@@ -32,11 +32,12 @@ def reconcile_sources(
         f"""
         select distinct on (r.series, r.ts) r.series, r.base, r.quote, r.ts, r.rate
         from {RAW_FX_RATES} as r
-        join {OPS_SERIES} as s on s.id = r.series and s.interval = r.interval
+        join {OPS_SERIES} as s on s.dataset = 'fx_rates' and s.id = r.series and s.interval = r.interval
         where r.interval = '1d' and s.kind in ('ranges', 'fixings') and r.available_at <= :now
         and r.ts >= :since
         and (r.base, r.quote) in (
-            select base, quote from {OPS_SERIES} where interval = '1d' and kind in ('ranges', 'fixings')
+            select base, quote from {OPS_SERIES}
+            where dataset = 'fx_rates' and interval = '1d' and kind in ('ranges', 'fixings')
             group by base, quote having count(*) > 1
         )
         order by r.series, r.ts, r.available_at desc, r.seq desc

@@ -75,7 +75,7 @@ class Operations(Tables):
             }
             for s in specs
         ]  # fmt: skip
-        return self.upsert_table(OPS_SERIES, rows, keys=("id", "interval")) if rows else 0
+        return self.upsert_table(OPS_SERIES, rows, keys=("dataset", "id", "interval")) if rows else 0
 
     def record_job_run(
         self,
@@ -108,8 +108,16 @@ class Operations(Tables):
         return ProviderState(provider) if row is None else ProviderState(*row)
 
     def save_provider_state(self, state: ProviderState) -> None:
+        """Remember the state of the circuit. A budget that is counted already is left alone: only `spend_budget`
+        counts, or calls that others spent meanwhile would be forgotten."""
         row = {name: getattr(state, name) for name in ProviderState.__slots__}
-        self.upsert_table(OPS_PROVIDER_STATE, [row], keys=("provider",))
+        names, values = ", ".join(row), ", ".join(f":{name}" for name in row)
+        self.execute(
+            f"insert into {OPS_PROVIDER_STATE} ({names}) values ({values}) on conflict (provider) do update set "
+            "failures = excluded.failures, open_until = excluded.open_until, "
+            "last_error_kind = excluded.last_error_kind, updated_at = clock_timestamp()",
+            row,
+        )
 
     def spend_budget(self, provider: str, window: str, limit: int, cost: int = 1) -> bool:
         """Take `cost` calls from the provider's budget of `window`, atomically; False (nothing taken) when spent."""

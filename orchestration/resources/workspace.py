@@ -83,7 +83,7 @@ class Workspace(dg.ConfigurableResource[None]):
         """The catalogue of this market as the warehouse holds it (providers are the market's own business)."""
         rows = self.warehouse.rows(
             "select id, dataset, kind, calendar, interval, publication_lag_s, max_age_s, base, quote, source, scored "
-            f"from {OPS_SERIES} order by id, interval"
+            f"from {OPS_SERIES} order by id, interval, dataset"
         )
         return tuple(
             SeriesSpec(

@@ -22,7 +22,7 @@
     ~ changed_slots_query('fx_rates', this, since, street, 'true', 'rows.ts', 'ts')
     ~ "), official_rows as ("
     ~ "select known.id, min(days.available_at - interval '1 day')::text from " ~ ref('rate_days') ~ " as days"
-    ~ " inner join " ~ source('ops', 'series') ~ " as official on official.id = days.series and official.interval = '1d'"
+    ~ " inner join " ~ source('ops', 'series') ~ " as official on official.id = days.series and official.interval = '1d' and official.dataset = 'fx_rates'"
     ~ " inner join " ~ source('ops', 'series') ~ " as known on known.quote = official.quote and " ~ street
     ~ " where days.built_at > '" ~ since_official ~ "' and exists (select from " ~ this ~ " as own where own.series = known.id)"
     ~ " group by known.id) select series, min(changed_from::timestamptz)::text from (select * from street_rows"

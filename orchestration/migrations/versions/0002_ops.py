@@ -21,7 +21,7 @@ def upgrade() -> None:
             publication_lag_s integer not null, max_age_s integer not null,
             base text not null, quote text not null, source text not null, scored boolean not null,
             data_mode text not null, updated_at timestamptz not null default clock_timestamp(),
-            primary key (id, interval)
+            primary key (dataset, id, interval)
         )""")
     op.execute("""
         create table ops.gaps (
