@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +29,9 @@ def data_hash(frame: pd.DataFrame) -> str:
     return digest.hexdigest()[:_SHORT]
 
 
+@cache
 def code_hash(root: Path = PROJECT_ROOT) -> str:
-    """Hash of the numerical source files, by path and content."""
+    """Hash of the numerical source files, by path and content; taken once, as code is loaded once."""
     digest = hashlib.sha256()
     for folder in _NUMERICAL:
         for path in sorted((root / folder).rglob("*.py")):
