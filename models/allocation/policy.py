@@ -7,10 +7,11 @@ switch, data mode, roles) belongs to `keeper.decision`, which calls `decide` aft
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from models.allocation.weights import ONE, step_towards, turnover
+from models.allocation.weights import ONE, is_allocation, step_towards, turnover
 from models.contracts.score import Score, ScoreStatus
 from models.contracts.vault import (
     ActionHistory,
@@ -116,8 +117,8 @@ def propose_target(vault: VaultConfig, score: Score | None, previous: PolicyStat
 def decide(vault: VaultConfig, target: Target, state: VaultState, history: ActionHistory, now: datetime) -> Decision:
     """Join a target with what the vault holds, what was done before and the limits.
 
-    Checks in order: same assets, usable and fresh score, dead zone, cooldown, turnover a day, step. The cooldown
-    binds in both directions.
+    Checks in order: same assets, target weights that are shares, usable and fresh score, dead zone, cooldown,
+    turnover a day, step. The cooldown binds in both directions.
 
     Parameters
     ----------
@@ -129,12 +130,14 @@ def decide(vault: VaultConfig, target: Target, state: VaultState, history: Actio
     -------
     Decision
         REBALANCE with weights at most min(max_step, what the day has left) of turnover away, or HOLD, or REFUSE
-        when the assets differ. Always with reasons.
+        when the assets differ or the target is no allocation. Always with reasons.
     """
     limits = vault.limits
     symbols = {a.symbol for a in vault.assets}
     if set(target.weights) != symbols or set(state.weights) != symbols:
         return _no(Verdict.REFUSE, Reason.ASSETS_DIFFER, Decimal(0))
+    if not is_allocation(target.weights):
+        return _no(Verdict.REFUSE, Reason.POST_STATE_OUT_OF_BOUNDS, Decimal(0))
     drift = turnover(state.weights, target.weights)
     if not target.usable:
         return Decision(Verdict.HOLD, target.reasons, None, Decimal(0), drift)
@@ -163,9 +166,9 @@ def _score_problem(score: Score | None, limits: VaultLimits, now: datetime) -> R
         return Reason.SCORE_MISSING
     if score.status is ScoreStatus.STALE or now - score.as_of > timedelta(seconds=limits.max_score_age_s):
         return Reason.SCORE_STALE
-    if score.status is ScoreStatus.DEGRADED or score.share_imputed > limits.max_share_imputed:
+    if score.status is ScoreStatus.DEGRADED or not score.share_imputed <= limits.max_share_imputed:  # or NaN
         return Reason.SCORE_DEGRADED
-    return Reason.SCORE_MISSING if score.score is None else None
+    return Reason.SCORE_MISSING if score.score is None or not math.isfinite(score.score) else None
 
 
 def _no(verdict: Verdict, reason: Reason, drift: Decimal) -> Decision:

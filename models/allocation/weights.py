@@ -13,6 +13,11 @@ QUANTUM = Decimal("0.00000001")  # 1e-8 of a vault: below any tradable amount, a
 ONE = Decimal(1)
 
 
+def is_allocation(weights: Mapping[str, Decimal]) -> bool:
+    """Whether every weight is finite and not negative and they sum to exactly 1."""
+    return all(w.is_finite() and w >= 0 for w in weights.values()) and sum(weights.values(), Decimal(0)) == ONE
+
+
 def turnover(current: Mapping[str, Decimal], wanted: Mapping[str, Decimal]) -> Decimal:
     """Half the sum of absolute differences: the share of the vault that has to be sold.
 

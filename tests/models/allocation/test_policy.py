@@ -108,6 +108,8 @@ def test_a_new_vault_counts_as_risk_off_and_says_so() -> None:
         (a_score(99.0, age_s=7201), Reason.SCORE_STALE),
         (a_score(99.0, ScoreStatus.DEGRADED), Reason.SCORE_DEGRADED),
         (a_score(99.0, imputed=0.26), Reason.SCORE_DEGRADED),
+        (a_score(99.0, imputed=float("nan")), Reason.SCORE_DEGRADED),
+        (a_score(float("nan")), Reason.SCORE_MISSING),
     ],
 )
 @pytest.mark.parametrize("previous", [ON, OFF])
@@ -169,6 +171,20 @@ def test_a_target_that_aged_since_it_was_issued_holds() -> None:
     assert decide(VAULT, target, at(SAFE), ActionHistory(), later).reasons == (Reason.SCORE_STALE,)
     missing = replace(target, score=None)
     assert decide(VAULT, missing, at(SAFE), ActionHistory(), NOW).reasons == (Reason.SCORE_MISSING,)
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {"USDC": D("0.2"), "BTC": D("0.5"), "cNGN": D("0.31")},
+        {"USDC": D("-0.2"), "BTC": D("0.9"), "cNGN": D("0.3")},
+        {"USDC": D("NaN"), "BTC": D("0.5"), "cNGN": D("0.5")},
+    ],
+)
+def test_a_target_that_is_no_allocation_is_refused(weights: dict[str, D]) -> None:
+    target = replace(propose_target(VAULT, a_score(10.0), OFF, NOW), weights=weights)
+    decision = decide(VAULT, target, at(SAFE), ActionHistory(), NOW)
+    assert (decision.verdict, decision.reasons) == (Verdict.REFUSE, (Reason.POST_STATE_OUT_OF_BOUNDS,))
 
 
 @pytest.mark.parametrize(
