@@ -176,7 +176,11 @@ class Chain:
         success = False
         try:
             effect = invoke(s, call, s.close_time_s)
-            success = _authorized(envelope, call, effect) and _inside_footprint(envelope, call, effect)
+            success = (
+                _authorized(envelope, call, effect)
+                and _inside_footprint(envelope, call, effect)
+                and _resources_paid(envelope, effect)
+            )
             if success and effect.after is not None:
                 s.vaults[call.contract] = effect.after
         except ContractError as error:
@@ -231,7 +235,7 @@ def _signature_problem(envelope: TransactionEnvelope) -> Code | None:
     for decorated in envelope.signatures:
         try:
             keypair.verify(envelope.hash(), decorated.signature)
-            good += 1
+            good += decorated.signature_hint == keypair.signature_hint() and good == 0  # a second one is one too many
         except BadSignatureError:
             continue
     if good == 0:
@@ -247,6 +251,12 @@ def _authorized(envelope: TransactionEnvelope, call: Call, effect: Effect) -> bo
         return False
     entries = getattr(envelope.transaction.operations[0], "auth", [])
     return any(entry == shapes.own_authorization(call.xdr) for entry in entries)
+
+
+def _resources_paid(envelope: TransactionEnvelope, effect: Effect) -> bool:
+    data = envelope.transaction.soroban_data
+    assert data is not None
+    return bool(data.resource_fee.int64 >= resource_fee(effect.instructions))
 
 
 def _inside_footprint(envelope: TransactionEnvelope, call: Call, effect: Effect) -> bool:

@@ -13,6 +13,15 @@ from keeper.devnet import shapes
 from keeper.devnet.state import ChainState
 from keeper.devnet.vault_model import VaultModel
 
+# What each variant of the contract's union carries; a value of another type never reaches the contract.
+_ADDRESS, _I128, _U64 = xdr.SCValType.SCV_ADDRESS, xdr.SCValType.SCV_I128, xdr.SCValType.SCV_U64
+_FIELDS = {
+    "Unwind": [_ADDRESS, _I128],
+    "Invest": [_ADDRESS, _I128],
+    "SwapExactIn": [_ADDRESS, _ADDRESS, _I128, _I128, _U64],
+    "SwapExactOut": [_ADDRESS, _ADDRESS, _I128, _I128, _U64],
+}
+
 
 class HostError(Exception):
     """The host refused before a contract could: unknown contract, unknown function, wrong arguments."""
@@ -78,8 +87,9 @@ def invoke(state: ChainState, call: Call, now_s: int) -> Effect:
 
 def _rebalance(state: ChainState, vault: VaultModel, call: Call, now_s: int) -> Effect:
     try:
-        caller = scval.from_address(call.args[0]).address
-        instructions = [_plain(step) for step in scval.from_vec(call.args[1])]
+        who, steps = call.args
+        caller = scval.from_address(who).address
+        instructions = [_plain(step) for step in scval.from_vec(steps)]
         after = copy.deepcopy(vault)
         after.rebalance(caller, instructions, now_s, state.tokens)
     except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
@@ -88,9 +98,11 @@ def _rebalance(state: ChainState, vault: VaultModel, call: Call, now_s: int) -> 
 
 
 def _plain(step: xdr.SCVal) -> list[Any]:
-    """A union value as [name, field, ...] with addresses as text."""
+    """A union value as [name, field, ...] with addresses as text. Raises ValueError, KeyError for a wrong type."""
     name, *values = scval.from_vec(step)
     plain: list[Any] = [scval.from_symbol(name)]
+    if [value.type for value in values] != _FIELDS[plain[0]]:
+        raise ValueError(f"{plain[0]}: fields of another type")
     for value in values:
         native = scval.to_native(value)
         plain.append(native.address if isinstance(native, Address) else native)

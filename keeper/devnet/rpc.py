@@ -16,6 +16,8 @@ from keeper.devnet.vault_model import ContractError, Strategy, Token, VaultModel
 T = TypeVar("T")
 INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL = -32600, -32601, -32602, -32603
 MAX_KEYS = 200
+MAX_DEPOSIT = 10**30  # base units: far from where sums leave an i128
+MAX_DECIMALS = 18
 
 
 class RpcError(Exception):
@@ -61,6 +63,8 @@ class Rpc:
                 return {"jsonrpc": "2.0", "id": request.get("id"), "result": method(params)}
         except RpcError as error:
             return _error(request.get("id"), error.code, str(error))
+        except (ValueError, TypeError, KeyError, AttributeError, AssertionError, OverflowError) as error:
+            return _error(request.get("id"), INTERNAL, f"internal error: {type(error).__name__}")
 
     def _range(self) -> dict[str, Any]:
         oldest, oldest_close = self._chain.oldest
@@ -210,8 +214,10 @@ class Rpc:
         ]
 
     def _set_prices(self, params: dict[str, Any]) -> dict[str, Any]:
-        prices = {}
-        for symbol, text in (params.get("prices") or {}).items():
+        wanted, prices = params.get("prices") or {}, {}
+        if not isinstance(wanted, dict):
+            raise RpcError(INVALID_PARAMS, "prices: must be an object")
+        for symbol, text in wanted.items():
             try:
                 price = Decimal(str(text))
             except InvalidOperation:
@@ -244,8 +250,10 @@ class Rpc:
             stable = next(s for s, _, is_stable in symbols if is_stable)
         except (KeyError, TypeError, ValueError, StopIteration) as error:
             raise RpcError(INVALID_PARAMS, f"vault: {type(error).__name__} {error}") from None
-        if not StrKey.is_valid_ed25519_public_key(manager) or deposit <= 0:
+        if not StrKey.is_valid_ed25519_public_key(manager) or not 0 < deposit <= MAX_DEPOSIT:
             raise RpcError(INVALID_PARAMS, "vault: rebalance_manager must be an account, deposit positive")
+        if not all(0 <= decimals <= MAX_DECIMALS for _, decimals, _ in symbols):
+            raise RpcError(INVALID_PARAMS, f"vault: decimals must lie in 0 to {MAX_DECIMALS}")
         state = self._chain.state
         tokens = {s: shapes.contract_address(state.seed, "token", f"{s}/{d}") for s, d, _ in symbols}
         for symbol, decimals, is_stable in symbols:

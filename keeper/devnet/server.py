@@ -82,8 +82,10 @@ class _Handler(BaseHTTPRequestHandler):
 def _handler(faults: Faults) -> type[_Handler]:
     class Handler(_Handler):
         def do_POST(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
+            stated = self.headers.get("Content-Length", "")
+            length = int(stated) if stated.isascii() and stated.isdigit() else 0
             if not 0 < length <= MAX_BODY_BYTES:
+                self.close_connection = True  # what follows is a body that nobody reads
                 self._reply(413, json.dumps({"error": "body too large or missing"}))
                 return
             try:

@@ -10,6 +10,7 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from keeper.devnet.vault_model import Strategy, Token, VaultModel
 
@@ -74,6 +75,13 @@ def load(path: Path) -> ChainState | None:
         raise StateError(f"{path} is not a devnet state; move it away to start a new chain") from error
     if not isinstance(raw, dict) or raw.pop("format", None) != FORMAT:
         raise StateError(f"{path} has another format than {FORMAT}; move it away to start a new chain")
+    try:
+        return _state(raw)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise StateError(f"{path} is incomplete ({type(error).__name__}); move it away to start a new chain") from error
+
+
+def _state(raw: dict[str, Any]) -> ChainState:
     vaults = {
         address: VaultModel(**{**v, "strategies": {a: Strategy(**s) for a, s in v["strategies"].items()}})
         for address, v in raw.pop("vaults").items()

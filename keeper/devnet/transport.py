@@ -38,7 +38,7 @@ def answer(rpc: Rpc, request_text: str, faults: Faults) -> str:
     """Handle the text of one request and return the text of its answer."""
     try:
         request = json.loads(request_text)
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):
         request = None
     method = str(request.get("method")) if isinstance(request, dict) else ""
     faults.before(method)

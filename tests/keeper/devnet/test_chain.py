@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stellar_sdk import Account, Keypair, SorobanServer, TransactionBuilder, TransactionEnvelope, scval, xdr
+from stellar_sdk import (
+    Account,
+    DecoratedSignature,
+    Keypair,
+    SorobanServer,
+    TransactionBuilder,
+    TransactionEnvelope,
+    scval,
+    xdr,
+)
 from stellar_sdk.exceptions import PrepareTransactionException, SorobanRpcErrorResponse
 from stellar_sdk.soroban_rpc import GetTransactionStatus, SendTransactionStatus
 
@@ -16,6 +25,7 @@ from keeper.devnet.chain import BAN_LEDGERS, PASSPHRASE, QUEUE_LEDGERS, Chain
 from keeper.devnet.rpc import Rpc
 from keeper.devnet.state import StateError, load
 from keeper.devnet.transport import InProcessClient
+from keeper.networks import PASSPHRASES
 from models.contracts.vault import VaultConfig
 from tests.keeper.world import PRICES, a_vault
 
@@ -166,6 +176,58 @@ def test_admission(stage: Stage, make: Change, code: str | None) -> None:
     assert stage.send(envelope, *keys) == ((PENDING, None) if code is None else (ERROR, code))
 
 
+@pytest.mark.parametrize(("hint", "code"), [(None, "txBAD_AUTH_EXTRA"), (b"\x00" * 4, "txBAD_AUTH")])
+def test_a_second_or_unnamed_signature(stage: Stage, hint: bytes | None, code: str) -> None:
+    envelope = stage.build(stage.swap())
+    envelope.sign(stage.key)
+    if hint is None:
+        envelope.signatures.append(envelope.signatures[0])
+    else:
+        envelope.signatures[0] = DecoratedSignature(hint, envelope.signatures[0].signature)
+    reply = stage.server.send_transaction(envelope)
+    assert reply.error_result_xdr is not None
+    assert xdr.TransactionResult.from_xdr(reply.error_result_xdr).result.code.name == code
+
+
+def test_a_signature_for_another_network_is_worth_nothing(stage: Stage) -> None:
+    envelope = TransactionEnvelope.from_xdr(stage.build(stage.swap()).to_xdr(), PASSPHRASES["testnet"])
+    envelope.sign(stage.key)
+    reply = stage.server.send_transaction(envelope.to_xdr())
+    assert reply.status is ERROR
+    assert reply.error_result_xdr is not None
+    assert xdr.TransactionResult.from_xdr(reply.error_result_xdr).result.code.name == "txBAD_AUTH"
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda s: scval.to_enum("Unwind", [scval.to_address(s.strategy), scval.to_uint128(1)]),
+        lambda s: scval.to_enum("Unwind", [scval.to_address(s.strategy), scval.to_int128(1), scval.to_int128(1)]),
+        lambda s: scval.to_enum("Withdraw", [scval.to_address(s.strategy), scval.to_int128(1)]),
+        lambda s: scval.to_symbol("Unwind"),
+    ],
+)
+def test_values_that_the_interface_does_not_know(stage: Stage, step: Callable[[Stage], xdr.SCVal]) -> None:
+    with pytest.raises(PrepareTransactionException) as caught:
+        stage.build(step(stage))
+    assert "InvalidInput" in str(caught.value.simulate_transaction_response.error)
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "code"),
+    [
+        ("devnet_setPrices", {"prices": [1]}, -32602),
+        ("devnet_createVault", {"vault_id": "v", "rebalance_manager": "G", "deposit": 1, "assets": []}, -32602),
+        ("getLedgerEntries", {"keys": [7]}, -32602),
+        ("getTransaction", {"hash": None}, -32602),
+        ("sendTransaction", [1], -32602),
+    ],
+)
+def test_malformed_parameters_get_an_error_object(stage: Stage, method: str, params: Any, code: int) -> None:
+    answer = Rpc(stage.chain).handle({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+    assert answer["error"]["code"] == code
+
+
 def test_a_fee_that_the_account_cannot_pay(stage: Stage) -> None:
     envelope = stage.build(stage.swap())
     stage.chain.state.accounts[stage.key.public_key].balance = envelope.transaction.fee - 1
@@ -307,7 +369,7 @@ def test_a_restart_continues_the_chain(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_state_is_refused_and_kept(tmp_path: Path) -> None:
     path = tmp_path / "chain.json"
-    for content in ("{", "{}", '{"format": 99}'):
+    for content in ("{", "{}", '{"format": 99}', '{"format": 1}'):
         path.write_text(content)
         with pytest.raises(StateError, match="move it away"):
             load(path)

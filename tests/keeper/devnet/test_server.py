@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -75,6 +76,22 @@ def test_the_keeper_acts_over_http_and_a_killed_devnet_goes_on(engine: Engine, t
         assert isinstance(look, Ok)
         assert look.value.status == "SUCCESS"
         again.close()
+
+
+@pytest.mark.parametrize(
+    ("length", "body", "status"),
+    [("abc", b"{}", 413), ("-1", b"{}", 413), ("1000001", b"{}", 413), ("100000", b"[" * 100_000, 200)],
+)
+def test_requests_that_are_none_are_answered(tmp_path: Path, length: str, body: bytes, status: int) -> None:
+    with devnet(tmp_path / "chain.json") as url:
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
+        connection.putrequest("POST", "/")
+        connection.putheader("Content-Length", length)
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        assert answer.status == status
+        assert "error" in json.load(answer)
+        connection.close()
 
 
 def test_a_taken_port_and_a_foreign_file_are_said_clearly(tmp_path: Path) -> None:
