@@ -138,7 +138,7 @@ def _early(config: KeeperConfig, row: TargetInput | None, control: Control, now:
         yield _refuse(Reason.POLICY_VERSION_UNKNOWN)
     if row.data_mode not in allowed_data_modes(config.vault.network):
         yield _refuse(Reason.DATA_MODE_NOT_ALLOWED)
-    if row.share_imputed > config.vault.limits.max_share_imputed:
+    if not row.share_imputed <= config.vault.limits.max_share_imputed:  # NaN is no permission
         yield _refuse(Reason.INPUTS_IMPUTED)
 
 

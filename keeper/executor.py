@@ -26,7 +26,7 @@ from keeper.gateway import (
     VaultView,
 )
 from keeper.intent import Attempt, Intent, IntentState
-from keeper.limits import ControlMode, KeeperConfig, Phase
+from keeper.limits import ControlMode, KeeperConfig, Phase, stopped_by
 from keeper.pursuit import Pursuit
 from keeper.signing.interface import Signer, SignerUnavailable, SigningPolicy, SigningRefused
 from keeper.store import KeeperStore
@@ -77,6 +77,9 @@ class Executor:
         known = max(self._store.last_used_sequence(intent.source_account), *(n - 1 for n in signed), 0)
         if account.value.sequence < known:
             return intent  # the node lags behind what we already know
+        applied = self._store.newest_ledger(intent.source_account)
+        if vault.value.ledger < applied:
+            return intent  # so does this one: its vault may not have made our last move yet
         if self._changed(intent, vault.value):
             return self._end(intent, IntentState.CANCELLED, "vault_changed_since_decision")
         plan = self._plan(intent, vault.value)
@@ -87,7 +90,7 @@ class Executor:
         answer = self._gateway.prepare(call)
         if isinstance(answer, Fatal):
             return self._end(intent, IntentState.REJECTED, answer.reason)
-        if not isinstance(answer, Ok):
+        if not isinstance(answer, Ok) or answer.value.sim_ledger < applied:
             return intent
         refused = self._refused(answer.value, plan)
         if refused is not None:
@@ -102,6 +105,8 @@ class Executor:
         ended = self._ended_early(intent, now)
         if ended is not None:
             return ended
+        if self._config.phase is Phase.SHADOW:
+            return self._end(intent, IntentState.SKIPPED, "shadow")
         clock = self._gateway.clock()
         if not isinstance(clock, Ok) or intent.prepared is None:
             return intent
@@ -122,8 +127,11 @@ class Executor:
         """signing > signed: the same hash gives the same bytes, so a crash after the signature costs nothing."""
         attempt = self._store.attempts(intent.id)[-1]
         void = replace(attempt, state="void")
-        if self._control() is ControlMode.HALT:
-            return self._store.move(intent, IntentState.CANCELLED, {}, reason="kill_switch_halt", attempt=void)
+        stopped = self._stopped(intent)
+        if stopped is not None:
+            return self._store.move(intent, IntentState.CANCELLED, {}, reason=stopped, attempt=void)
+        if self._config.phase is Phase.SHADOW or now > intent.not_after:  # since it was prepared: `_simulate` ends it
+            return self._store.move(intent, IntentState.PLANNED, {}, reason="no_longer_to_sign", attempt=void)
         clock = self._gateway.clock()
         if not isinstance(clock, Ok):
             return intent
@@ -146,10 +154,9 @@ class Executor:
         return self._store.move(intent, IntentState.SIGNED, {"n": attempt.n, "tx_hash": attempt.tx_hash}, attempt=done)
 
     def _ended_early(self, intent: Intent, now: datetime) -> Intent | None:
-        if self._control() is ControlMode.HALT:
-            return self._end(intent, IntentState.CANCELLED, "kill_switch_halt")
-        if self._control() is ControlMode.REDUCE_ONLY and intent.action != "reduce":
-            return self._end(intent, IntentState.CANCELLED, "kill_switch_reduce_only")
+        stopped = self._stopped(intent)
+        if stopped is not None:
+            return self._end(intent, IntentState.CANCELLED, stopped)
         if now > intent.not_after:
             return self._end(intent, IntentState.ABANDONED, "score_expired")
         if intent.attempts >= self._config.limits.max_attempts:
@@ -208,8 +215,8 @@ class Executor:
     def _end(self, intent: Intent, to: IntentState, reason: str) -> Intent:
         return self._store.move(intent, to, {}, reason=reason)
 
-    def _control(self) -> ControlMode:
-        return self._store.control(self._config.vault.id).mode
+    def _stopped(self, intent: Intent) -> str | None:
+        return stopped_by(self._store.control(self._config.vault.id).mode, intent.action)
 
     @property
     def _contract(self) -> str:

@@ -87,6 +87,13 @@ class KeeperConfig:
         return PASSPHRASES[self.vault.network]
 
 
+def stopped_by(mode: ControlMode, action: str) -> str | None:
+    """Why the switch allows nothing new for an intent with `action`, None if it does."""
+    if mode is ControlMode.HALT:
+        return "kill_switch_halt"
+    return "kill_switch_reduce_only" if mode is ControlMode.REDUCE_ONLY and action != "reduce" else None
+
+
 def safe_phase(wanted: str, network: str) -> Phase:
     """The phase to use for `network`: what was asked for on the devnet, shadow on every real network."""
     return Phase(wanted) if network == "devnet" else Phase.SHADOW

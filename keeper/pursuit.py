@@ -13,7 +13,7 @@ from typing import Any
 from keeper.evidence import Finding, conclude, on_ledger, outlived
 from keeper.gateway import Gateway, Ok, SendStatus, TransactionView
 from keeper.intent import Attempt, Intent, IntentState
-from keeper.limits import ControlMode, KeeperConfig
+from keeper.limits import ControlMode, KeeperConfig, Phase, stopped_by
 from keeper.store import KeeperStore
 
 # Answers that no later ledger will change: the key or the account is wrong, so the vault stops until somebody looks.
@@ -56,13 +56,15 @@ class Pursuit:
         return self._settle(intent, attempt, finding, second.value)
 
     def _send(self, intent: Intent, attempt: Attempt, look: TransactionView) -> Intent:
-        """Send the stored bytes, unless they were sent a moment ago or the switch forbids a first send."""
+        """Send the stored bytes, unless they were sent a moment ago or switch or phase forbid a first send."""
         ledger = look.clock.ledger
         recently = attempt.last_sent_ledger is not None and (
             ledger - attempt.last_sent_ledger < self._config.limits.resend_after_ledgers
         )
-        halted = attempt.first_sent_ledger is None and (self._store.control(intent.vault_id).mode is ControlMode.HALT)
-        if recently or halted or attempt.signed_xdr is None:
+        held_back = attempt.first_sent_ledger is None and (
+            self._config.phase is Phase.SHADOW or self._stopped(intent) is not None
+        )
+        if recently or held_back or attempt.signed_xdr is None:
             return intent
         answer = self._gateway.send(attempt.signed_xdr)
         body: dict[str, Any] = {"tx_hash": attempt.tx_hash, "ledger": ledger}
@@ -107,8 +109,9 @@ class Pursuit:
         if attempt.result_code in _FATAL_CODES:
             self._store.set_control(intent.vault_id, ControlMode.HALT, f"network said {attempt.result_code}", "keeper")
             return self._store.move(intent, IntentState.ABANDONED, {}, reason=attempt.result_code)
-        if self._store.control(intent.vault_id).mode is ControlMode.HALT:
-            return self._store.move(intent, IntentState.CANCELLED, {}, reason="kill_switch_halt")
+        stopped = self._stopped(intent)
+        if stopped is not None:
+            return self._store.move(intent, IntentState.CANCELLED, {}, reason=stopped)
         if now > intent.not_after:
             return self._store.move(intent, IntentState.ABANDONED, {}, reason="score_expired")
         if intent.attempts >= self._config.limits.max_attempts:
@@ -138,3 +141,6 @@ class Pursuit:
         why = f"intent {intent.id} cannot be decided ({intent.reason}), sequence {own.sequence}"
         self._store.set_control(intent.vault_id, ControlMode.HALT, why, "keeper")
         return self._store.move(intent, IntentState.NEEDS_HUMAN, {"sequence": own.sequence})
+
+    def _stopped(self, intent: Intent) -> str | None:
+        return stopped_by(self._store.control(intent.vault_id).mode, intent.action)

@@ -32,14 +32,17 @@ class Driver:
         return [self.drive(i, market_now) for i in intents if i.vault_id == self._config.vault.id]
 
     def drive(self, intent: Intent, market_now: datetime) -> Intent:
-        """Advance until the end, a human or the budget; pause when a step changed nothing or waits for a ledger."""
+        """Advance until the end, a human or the budget; pause when a step changed nothing or waits for a ledger.
+
+        The budget also ends steps that do change something: nodes that disagree could keep undoing a preparation.
+        """
         limits = self._config.limits
         until = self._clock.now() + timedelta(seconds=limits.drive_budget_s)
         while intent.state not in TERMINAL:
             before = intent
             intent = self._executor.advance(intent, market_now)
             waiting = intent.version == before.version or intent.state is IntentState.SUBMITTED
-            if waiting and (self._clock.now() >= until or intent.state is IntentState.NEEDS_HUMAN):
+            if self._clock.now() >= until or (waiting and intent.state is IntentState.NEEDS_HUMAN):
                 break
             if waiting:
                 self._clock.sleep(limits.poll_s)

@@ -34,7 +34,7 @@ def inputs_json(
             "as_of": row.target.as_of.isoformat(),
             "valid_until": row.valid_until.isoformat(),
             "model_version": row.model_version,
-            "share_imputed": row.share_imputed,
+            "share_imputed": repr(row.share_imputed),
             "prices": {s: str(p) for s, p in row.prices.items()},
         }
     if facts is not None:

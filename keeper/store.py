@@ -172,6 +172,14 @@ class KeeperStore:
         with self._engine.connect() as connection:
             return int(connection.execute(query, {"account": source_account}).scalar_one())
 
+    def newest_ledger(self, source_account: str) -> int:
+        """Newest ledger that is known to hold a transaction of ours; 0 before the first."""
+        query = text("""
+            select coalesce(max(a.ledger), 0) from keeper.attempts a join keeper.intents i on i.id = a.intent_id
+            where i.source_account = :account""")
+        with self._engine.connect() as connection:
+            return int(connection.execute(query, {"account": source_account}).scalar_one())
+
     def history(self, vault_id: str, now: datetime) -> ActionHistory:
         """Last action and turnover of the 24 hours before `now`, in market time; what may have moved counts."""
         query = text("""

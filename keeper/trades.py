@@ -158,9 +158,9 @@ def outside_bounds(plan: TradePlan, balances: Mapping[str, tuple[int, int]] | No
             return f"an unknown token {token} would move"
         if not plan.low[token] <= after <= plan.high[token]:
             return f"token {token} would end at {after}, outside {plan.low[token]} to {plan.high[token]}"
-    silent = [t for t in plan.low if plan.low[t] == plan.high[t] and t not in balances]
-    moved = {i.token_in for i in plan.instructions if isinstance(i, SwapExactIn)}
-    missing = moved.intersection(silent)
+    swaps = [i for i in plan.instructions if isinstance(i, SwapExactIn)]
+    # A token that is both sold and bought may end where it began.
+    missing = ({i.token_in for i in swaps} ^ {i.token_out for i in swaps}) - balances.keys()
     return f"token {min(missing)} would not move" if missing else None
 
 

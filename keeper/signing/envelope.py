@@ -48,6 +48,8 @@ def checked(unsigned_xdr: str, policy: SigningPolicy) -> TransactionEnvelope:
 
 def attach(envelope: TransactionEnvelope, address: str, signature: bytes) -> SignedEnvelope:
     """Attach `signature` after verifying it over the transaction hash. Raises SigningRefused."""
+    if address != envelope.transaction.source.account_id:
+        raise SigningRefused(f"signer: {address} is not the source of the envelope; set the keeper's source account")
     keypair = Keypair.from_public_key(address)
     try:
         keypair.verify(envelope.hash(), signature)

@@ -16,11 +16,11 @@ from keeper.cli import pause, resolve, resume
 from keeper.devnet import shapes
 from keeper.devnet.transport import ConnectionDropped, Faults
 from keeper.executor import Executor
-from keeper.gateway import Ok
+from keeper.gateway import ChainClock, Ok, Outcome
 from keeper.intent import IllegalTransition, Intent, IntentState
-from keeper.limits import ControlMode
+from keeper.limits import ControlMode, Phase
 from keeper.signing.interface import SignedEnvelope, Signer, SignerUnavailable, SigningPolicy, SigningRefused
-from models.contracts.vault import Reason
+from models.contracts.vault import PolicyState, Reason
 from tests.keeper.test_crashes import congest
 from tests.keeper.world import MARKET_NOW, World, a_row, build
 
@@ -125,6 +125,73 @@ def test_reduce_only_cancels_a_plan_that_adds_risk(world: World) -> None:
     upto(world, S.PLANNED)
     pause(world.store, "careful", "ops", mode=ControlMode.REDUCE_ONLY)
     assert finish(world).reason == "kill_switch_reduce_only"
+
+
+@pytest.mark.parametrize("state", [S.SIMULATED, S.SIGNING, S.SIGNED])
+def test_reduce_only_holds_back_what_was_prepared_before_it(world: World, state: IntentState) -> None:
+    _, intent = upto(world, state)
+    pause(world.store, "careful", "ops", mode=ControlMode.REDUCE_ONLY)
+    done = finish(world)
+    assert (done.state, done.reason) == (S.CANCELLED, "kill_switch_reduce_only")
+    assert all(a.first_sent_ledger is None for a in world.store.attempts(intent.id))
+    assert (world.on_chain.applied, world.chain.state.queue) == (0, {})
+
+
+@pytest.mark.parametrize("state", [S.PLANNED, S.SIMULATED, S.SIGNING, S.SIGNED])
+def test_an_intent_from_before_the_shadow_phase_is_never_sent(world: World, state: IntentState) -> None:
+    _, intent = upto(world, state)
+    shadow = replace(world.connection.config, phase=Phase.SHADOW)
+    for _ in range(2):
+        world.keeper(config=shadow, signer=None).reconcile(MARKET_NOW)
+    done = world.store.intent(intent.id)
+    assert (done.state, done.reason) == (S.SKIPPED, "shadow")
+    assert all(a.first_sent_ledger is None for a in world.store.attempts(intent.id))
+    assert (world.on_chain.applied, world.chain.state.queue) == (0, {})
+
+
+def test_a_score_that_expires_before_the_signature_is_not_signed_for(world: World) -> None:
+    executor, intent = upto(world, S.SIGNING)
+    late = MARKET_NOW + timedelta(hours=2, seconds=1)
+    ended = executor.advance(executor.advance(intent, late), late)
+    assert (ended.state, ended.reason) == (S.ABANDONED, "score_expired")
+    assert [a.state for a in world.store.attempts(intent.id)] == ["void"]
+
+
+def test_nodes_that_disagree_on_the_time_cannot_hold_a_tick_for_ever(world: World) -> None:
+    """Every preparation looks too old a moment later: the budget ends it, nothing was signed."""
+    _, intent = upto(world, S.PLANNED)
+    looks = iter(range(10**6))
+
+    class Disagreeing(type(world.connection.gateway)):  # type: ignore[misc]
+        def clock(self) -> Outcome[ChainClock]:
+            found = super().clock()
+            assert isinstance(found, Ok)
+            world.time.seconds += 1  # every question takes its time
+            return Ok(replace(found.value, close_time_s=found.value.close_time_s + 60 * (next(looks) % 2)))
+
+    config = replace(world.connection.config, limits=replace(world.connection.config.limits, drive_budget_s=20))
+    gateway = Disagreeing("http://devnet", config.passphrase, world.client)
+    world.keeper(config=config, gateway=gateway).reconcile(MARKET_NOW)
+    assert world.store.intent(intent.id).state in (S.PLANNED, S.SIMULATED)
+    assert world.store.attempts(intent.id) == []
+
+
+def test_a_vault_read_from_a_node_that_lags_is_not_built_on(engine: Engine, tmp_path: Path) -> None:
+    lag = [False]
+
+    def behind(result: dict[str, object]) -> None:
+        if lag[0]:
+            result["latestLedger"] = 1
+
+    world = build(engine, tmp_path, Tampering("simulateTransaction", behind))
+    config = world.connection.config
+    assert world.keeper().tick(a_row(config.vault), MARKET_NOW).intent_state is S.CONFIRMED
+    later, lag[0] = MARKET_NOW + timedelta(hours=30), True
+    off = a_row(config.vault, PolicyState.RISK_OFF, 95.0, as_of=later)
+    assert world.keeper().tick(off, later).intent_state is S.PLANNED
+    assert world.on_chain.applied == 1
+    lag[0] = False
+    assert world.keeper().reconcile(later)[0].state is S.CONFIRMED
 
 
 def test_a_score_that_expires_ends_the_plan(world: World) -> None:

@@ -168,6 +168,11 @@ def _no_price(row: TargetInput) -> TargetInput:
          Reason.POLICY_VERSION_UNKNOWN),
         (lambda row: replace(row, target=replace(row.target, usable=False)), Verdict.HOLD, "test"),
         (lambda row: replace(row, share_imputed=0.26), Verdict.REFUSE, Reason.INPUTS_IMPUTED),
+        (lambda row: replace(row, share_imputed=float("nan")), Verdict.REFUSE, Reason.INPUTS_IMPUTED),
+        (lambda row: replace(row, prices={**row.prices, "BTC": Decimal(0)}), Verdict.REFUSE, Reason.PRICE_MISSING),
+        (lambda row: replace(row, prices={**row.prices, "BTC": Decimal(-1)}), Verdict.REFUSE, Reason.PRICE_MISSING),
+        (lambda row: replace(row, target=replace(row.target, weights={**row.target.weights, "BTC": Decimal(1)})),
+         Verdict.REFUSE, Reason.POST_STATE_OUT_OF_BOUNDS),
         (_no_price, Verdict.REFUSE, Reason.PRICE_MISSING),
     ],
 )  # fmt: skip

@@ -97,6 +97,12 @@ def test_a_signature_that_does_not_verify_is_never_attached(
     assert TransactionEnvelope.from_xdr(prepared.unsigned_xdr, PASSPHRASE).signatures == []
 
 
+def test_the_key_of_another_account_signs_nothing(tmp_path: Path, agreed: tuple[Prepared, SigningPolicy]) -> None:
+    prepared, policy = agreed
+    with pytest.raises(SigningRefused, match="is not the source"):
+        LocalDevSigner(tmp_path / "other").sign_envelope(prepared.unsigned_xdr, policy)
+
+
 def test_the_key_is_made_once_and_never_shown(tmp_path: Path) -> None:
     path = tmp_path / "keys" / "dev"
     signer = LocalDevSigner(path)

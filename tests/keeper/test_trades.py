@@ -98,6 +98,7 @@ def test_small_trades_and_too_many_are_left_for_later() -> None:
         ({"usdc": (1000_0000000, 600_0000000), "btc": (0, 3_98_80000), "xlm": (0, 1)}, "xlm would end"),
         ({"usdc": (1000_0000000, 600_0000000), "btc": (0, 3_9880000), "doge": (0, 1)}, "unknown token"),
         ({"btc": (0, 3_9880000)}, "usdc would not move"),
+        ({"usdc": (1000_0000000, 600_0000000)}, "btc would not move"),
         (None, "no state changes"),
     ],
 )
