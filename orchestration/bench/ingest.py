@@ -21,7 +21,8 @@ from sqlalchemy import text
 from models.contracts.market import COLUMNS, Dataset
 from models.stress.script import HISTORY_END
 from orchestration.bench.figures import figure, ratio, series
-from orchestration.resources.warehouse import Warehouse, raw_table
+from orchestration.resources.warehouse import Warehouse
+from orchestration.resources.warehouse_append import raw_table
 from orchestration.resources.warehouse_copy import to_csv
 from orchestration.resources.warehouse_tables import column_types, copy_in
 from orchestration.sources.simulated import SimulatedMarket

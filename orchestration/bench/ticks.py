@@ -1,4 +1,4 @@
-"""The hourly job in this process: how long a tick takes, what each step takes of it, what Dagster adds to the bodies."""
+"""The hourly job in this process: how long a tick takes, what of it each step takes, what Dagster adds to bodies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from orchestration.bench.figures import figure, figures, ratio, series
 from orchestration.bench.market_time import advance
 from orchestration.definitions import build_definitions
 from orchestration.partitions import partition_of, read_calendar
-from orchestration.resources.warehouse import Warehouse, raw_table
+from orchestration.resources.warehouse import Warehouse
+from orchestration.resources.warehouse_append import raw_table
 from orchestration.settings import Settings
 
 SILENT = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

@@ -1,0 +1,204 @@
+"""Each measurement at a toy size: it runs, promises its keys, its figures have units and can be true. Nothing timed."""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.execution.plan import compute_generator
+from fastapi.testclient import TestClient
+
+from models.contracts.market import COLUMNS, Dataset
+from orchestration import keys
+from orchestration.bench import bare_app, figures, http_load, ingest, market_time, recent, ticks
+from orchestration.local import measured
+from orchestration.resources.warehouse import Warehouse
+from orchestration.settings import DEFAULT_UNIVERSE, load_settings
+from orchestration.sources.open_market import open_market
+from orchestration.universe import load_universe
+
+
+@pytest.fixture
+def warehouse(database_url: str) -> Iterator[Warehouse]:
+    opened = Warehouse.connect(database_url)
+    yield opened
+    opened.close()
+
+
+def _positive(document: dict[str, Any], unit: str, *names: str) -> None:
+    for name in names:
+        assert document[name]["unit"] == unit, name
+        assert document[name]["value"] > 0, name
+
+
+def test_ingest(warehouse: Warehouse) -> None:
+    frame = ingest.sample(load_universe(DEFAULT_UNIVERSE), 7, 500)
+    assert len(frame) == 500
+    assert set(frame.columns) == set(COLUMNS[Dataset.CANDLES])
+    found = ingest.measure(warehouse, frame, repeats=2)
+    _positive(
+        found, "rows/s", "copy_of_prepared_bytes_without_index", "copy_of_prepared_bytes_with_the_unique_index",
+        "frame_to_csv_and_copy_without_index", "warehouse_append", "warehouse_append_of_the_same_rows_again",
+    )  # fmt: skip
+    _positive(found, "times", *(name for name in found if name.startswith("time_of")))
+    assert len(found["warehouse_append"]["runs"]) == 2
+    assert found["warehouse_append"]["rows_added"] == 500
+    assert found["warehouse_append_of_the_same_rows_again"]["rows_added"] == 0
+    assert warehouse.rows("select 1 from pg_namespace where nspname = 'bench'") == []
+
+
+@dg.op
+def plain() -> int:
+    return sum(range(1000))
+
+
+@dg.op(out={"first": dg.Out(), "second": dg.Out()})
+def yielding() -> Iterator[dg.Output[int]]:
+    yield dg.Output(1, "first")
+    yield dg.Output(2, "second")
+
+
+@dg.job(executor_def=dg.in_process_executor)
+def toy() -> None:
+    plain()
+    yielding()
+
+
+def test_a_tick_and_its_report() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        found = ticks.report([ticks.run_tick(toy, instance, None) for _ in range(3)])
+    assert found["ticks"] == 3
+    _positive(found, "s", "wall_time", "sum_of_bodies", "dagster_overhead")
+    _positive(found, "times", "wall_time_to_sum_of_bodies")
+    assert set(found["body_of_each_step"]["values"]) == set(found["step_of_each_body"]["values"]) == {
+        "plain", "yielding",
+    }  # fmt: skip
+    assert found["wall_time"]["value"] > found["sum_of_bodies"]["value"]
+
+
+def test_a_body_that_fails_is_told_and_leaves_dagster_as_it_was() -> None:
+    before = compute_generator.invoke_compute_fn
+
+    @dg.op
+    def failing() -> None:
+        raise ZeroDivisionError("no")
+
+    @dg.job(executor_def=dg.in_process_executor)
+    def broken() -> None:
+        failing()
+
+    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(ZeroDivisionError):
+        ticks.run_tick(broken, instance, None)
+    assert compute_generator.invoke_compute_fn is before
+
+
+def test_only_the_newest_part_is_stored_and_never_asked_beyond(warehouse: Warehouse, tmp_path: Path) -> None:
+    settings = load_settings({"BALLAST_STATE": str(tmp_path)})
+    market = open_market(settings)
+    rows = recent.store_newest(settings, warehouse, market, share=0.002)
+    stored = [
+        warehouse.rows(f"select count(*) as n, min(ts) as first from raw.{dataset.value}")[0]
+        for dataset in keys.INGESTED
+    ]
+    assert rows == sum(row["n"] for row in stored) > 0
+    span = market.history_end() - market.history_start()
+    assert all(row["first"] >= market.history_end() - span * 0.002 for row in stored)
+    assert warehouse.rows("select count(*) as n from ops.gap_scans")[0]["n"] > 0
+    assert recent.copy_promotions(warehouse, warehouse) == 0
+
+
+def test_the_clock_moves_by_whole_hours(warehouse: Warehouse, database_url: str, tmp_path: Path) -> None:
+    settings = load_settings({"BALLAST_STATE": str(tmp_path)})
+    market = open_market(settings)
+    recent.store_newest(settings, warehouse, market, share=0.0005)
+    market_time.advance(database_url, hours=3)
+    moved = warehouse.clock().anchor
+    assert moved is not None
+    assert (moved - market.history_end()).total_seconds() == 3 * 3600
+
+
+class _Answers(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/ok" else 503)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with HTTPServer(("127.0.0.1", 0), _Answers) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+def test_requests_are_counted_and_timed(port: int) -> None:
+    found = http_load.report(http_load.ask("127.0.0.1", port, "/ok", requests=20))
+    assert found["requests"] == {"value": 20, "unit": "requests"}
+    _positive(found, "requests/s", "rate")
+    _positive(found, "ms", "p50", "p99")
+    assert found["p50"]["value"] <= found["p99"]["value"]
+    assert http_load.ask("127.0.0.1", port, "/ok", seconds=0.05)
+
+
+def test_an_answer_that_is_not_the_data_is_no_figure(port: int) -> None:
+    with pytest.raises(http_load.LoadError, match="GET /gone answered 503"):
+        http_load.ask("127.0.0.1", port, "/gone", requests=1)
+
+
+def test_the_bare_route_answers() -> None:
+    with TestClient(bare_app.create_app()) as client:
+        assert client.get(http_load.BARE_PATH).json() == {"ok": True}
+
+
+def test_the_end_of_a_child_is_measured(tmp_path: Path) -> None:
+    program = (sys.executable, "-c", "block = bytearray(200_000_000); print('done')")
+    ended = measured.run(program, {}, tmp_path / "log")
+    assert ended.seconds > 0
+    assert 200 < ended.peak_rss_mb < 100_000
+
+
+def test_a_failed_child_says_why(tmp_path: Path) -> None:
+    with pytest.raises(measured.ChildFailed, match="exit code 3: went wrong"):
+        measured.run((sys.executable, "-c", "print('went wrong'); raise SystemExit(3)"), {}, tmp_path / "log")
+
+
+def test_a_child_ends_with_its_block(tmp_path: Path) -> None:
+    program = (sys.executable, "-c", "import time; time.sleep(600)")
+    with pytest.raises(KeyboardInterrupt), measured.child(program, {}, tmp_path / "log") as started:
+        raise KeyboardInterrupt
+    assert started.process.returncode is not None
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(0.0, 0), (3.0, 3), (123456.7, 123457), (12.34567, 12.35), (0.00012345, 0.0001234), (math.nan, None)],
+)
+def test_figures_have_four_digits(value: float, expected: float | None) -> None:
+    assert figures.figure(value, "s") == {"value": expected, "unit": "s"}
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.5, 5), (0.99, 10), (0.1, 1), (1.0, 10)])
+def test_percentiles_by_nearest_rank(share: float, expected: int) -> None:
+    assert figures.percentile([10, 9, 8, 7, 6, 5, 4, 3, 2, 1], share) == expected
+
+
+def test_a_series_is_its_median_with_all_runs() -> None:
+    assert figures.series([3.0, 1.0, 2.0], "s") == {"value": 2, "unit": "s", "runs": [3, 1, 2]}
+    assert figures.ratio(6.0, 3.0) == {"value": 2, "unit": "times"}
+    assert figures.ratio(6.0, 0.0)["value"] is None
