@@ -16,10 +16,10 @@ _ANSWER = (
 )  # fmt: skip
 
 
-def question(rows: pd.DataFrame) -> pd.DataFrame:
-    """The last rows of two series of `features.volatility`, as an input example."""
+def question(rows: pd.DataFrame, last: int = _EXAMPLE_ROWS) -> pd.DataFrame:
+    """The `last` rows of two series of `features.volatility`, as an input example."""
     chosen = rows[rows["series"].isin(sorted(rows["series"].unique())[:_EXAMPLE_SERIES])]
-    chosen = chosen.groupby("series", sort=True).tail(_EXAMPLE_ROWS).reset_index(drop=True)
+    chosen = chosen.groupby("series", sort=True).tail(last).reset_index(drop=True)
     chosen = chosen[[name for name in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS) if name in chosen.columns]]
     numbers = {name: chosen[name].astype(float) for name in chosen.columns if name not in ("series", "as_of")}
     return chosen.assign(series=chosen["series"].astype(object), as_of=_naive(chosen["as_of"]), **numbers)

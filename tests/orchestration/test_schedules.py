@@ -1,11 +1,13 @@
 from datetime import UTC, date, datetime
+from uuid import uuid4
 
 import dagster as dg
 import pytest
 
 from models.contracts import jobs
 from orchestration.partitions import Calendar
-from orchestration.schedules import market_speed, refresh_request, unfinished
+from orchestration.resources.workspace import Workspace
+from orchestration.schedules import market_speed, reconcile_request, refresh_request, unfinished
 from orchestration.settings import load_settings
 
 CALENDAR = Calendar(date(2025, 12, 1), date(2026, 1, 12))
@@ -56,3 +58,42 @@ def test_a_job_is_unfinished_until_its_run_has_ended(status: dg.DagsterRunStatus
         instance.create_run_for_job(training, status=status)
         assert unfinished(instance, [jobs.TRAINING]) is expected
         assert not unfinished(instance, [jobs.KEEPER])
+
+
+def intent(workspace: Workspace, state: str) -> None:
+    """A decision of the keeper with an intent in `state`."""
+    decision, own = uuid4(), uuid4()
+    workspace.warehouse.append_table(
+        "keeper.decisions",
+        [
+            {
+                "id": decision, "vault_id": "mixed", "policy_version": "onoff-1", "score_as_of": None,
+                "verdict": "rebalance", "reasons": [], "inputs": {}, "plan": {}, "data_mode": "simulated",
+                "phase": "devnet", "market_time": workspace.now(), "run_id": "run",
+            }
+        ],
+    )  # fmt: skip
+    workspace.warehouse.append_table(
+        "keeper.intents",
+        [
+            {
+                "id": own, "decision_id": decision, "vault_id": "mixed", "source_account": "G", "action": "reduce",
+                "plan": {}, "plan_hash": "", "state": state, "not_after": workspace.now(),
+            }
+        ],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("state", "asks"), [("submitted", True), ("unknown", True), ("confirmed", False), ("needs_human", False)]
+)
+def test_reconcile_runs_only_while_a_transaction_is_open(workspace: Workspace, state: str, asks: bool) -> None:
+    intent(workspace, state)
+    assert isinstance(reconcile_request(workspace), dg.RunRequest) is asks
+
+
+def test_nothing_to_reconcile_counts_as_done(workspace: Workspace) -> None:
+    for _ in range(2):
+        assert isinstance(reconcile_request(workspace), dg.SkipReason)
+    rows = workspace.warehouse.rows("select job, ok, market_time from ops.job_runs")
+    assert rows == [{"job": jobs.KEEPER_RECONCILE, "ok": True, "market_time": workspace.now()}]
