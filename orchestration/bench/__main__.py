@@ -46,7 +46,7 @@ def _ingest(options: argparse.Namespace) -> dict[str, Any]:
 def _recent(options: argparse.Namespace) -> dict[str, Any]:
     from orchestration.bench import recent
 
-    return {"rows": recent.fill(current_settings(), options.database, options.champions, options.share)}
+    return recent.fill(current_settings(), options.database, options.champions, options.share)
 
 
 def _ticks(options: argparse.Namespace) -> dict[str, Any]:

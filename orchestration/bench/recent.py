@@ -25,19 +25,19 @@ from orchestration.sources.interface import Market
 from orchestration.sources.open_market import open_market
 
 
-def fill(settings: Settings, database_url: str, champions_url: str, share: float) -> int:
-    """Store the newest `share` of the market's history and make the views; returns the number of rows."""
+def fill(settings: Settings, database_url: str, champions_url: str, share: float) -> dict[str, int]:
+    """Store the newest `share` of the market's history and make the views; returns counts of rows and promotions."""
     market = open_market(settings)
     warehouse, other = Warehouse.connect(database_url), Warehouse.connect(champions_url)
     try:
         rows = store_newest(settings, warehouse, market, share)
-        copy_promotions(other, warehouse)
+        promotions = copy_promotions(other, warehouse)
     finally:
         warehouse.close()
         other.close()
     with quiet.libraries(), dg.DagsterInstance.get() as instance:
         build_definitions(settings).resolve_job_def(DEPLOY).execute_in_process(instance=instance, run_config=SILENT)
-    return rows
+    return {"rows": rows, "promotions": promotions}
 
 
 def store_newest(settings: Settings, warehouse: Warehouse, market: Market, share: float) -> int:

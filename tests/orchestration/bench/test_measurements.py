@@ -77,7 +77,7 @@ def test_a_tick_and_its_report() -> None:
     assert found["ticks"] == 3
     _positive(found, "s", "wall_time", "sum_of_bodies", "dagster_overhead")
     _positive(found, "times", "wall_time_to_sum_of_bodies")
-    assert set(found["body_of_each_step"]["values"]) == set(found["step_of_each_body"]["values"]) == {
+    assert set(found["body_of_each_step"]["values"]) == set(found["each_step_as_dagster_times_it"]["values"]) == {
         "plain", "yielding",
     }  # fmt: skip
     assert found["wall_time"]["value"] > found["sum_of_bodies"]["value"]
