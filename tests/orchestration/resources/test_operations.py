@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -50,6 +51,16 @@ def test_series_catalogue_follows_the_universe(warehouse: Warehouse) -> None:
     assert [tuple(row) for row in found.to_numpy()] == [("BTC", "candles", "always", True, 7200)]
 
 
+def test_one_name_may_stand_in_two_datasets(warehouse: Warehouse) -> None:
+    specs = [
+        SeriesSpec("BTC:x", dataset, SeriesKind.CANDLES, Calendar.ALWAYS, "1h", 0, 7200, "BTC", "USDT", "x")
+        for dataset in (Dataset.FUNDING, Dataset.OPEN_INTEREST)
+    ]
+    warehouse.upsert_series(specs, DataMode.SIMULATED)
+    found = warehouse.rows("select dataset from ops.series where id = 'BTC:x' order by dataset")
+    assert [row["dataset"] for row in found] == ["funding", "open_interest"]
+
+
 def test_job_runs(warehouse: Warehouse) -> None:
     end = T0 + timedelta(minutes=1)
     warehouse.record_job_run("hourly", "r1", False, started_at=T0, finished_at=end, market_time=T0, error_text="away")
@@ -64,6 +75,14 @@ def test_provider_state_round_trip(warehouse: Warehouse) -> None:
     state = ProviderState("fixer", "2026-01", 3, 100, 2, T0, "quota")
     warehouse.save_provider_state(state)
     assert warehouse.provider_state("fixer") == state
+
+
+def test_what_others_spend_while_a_circuit_opens_is_not_forgotten(warehouse: Warehouse) -> None:
+    warehouse.spend_budget("fixer", "2026-01", 100)
+    read = warehouse.provider_state("fixer")
+    warehouse.spend_budget("fixer", "2026-01", 100, cost=4)
+    warehouse.save_provider_state(replace(read, failures=3, open_until=T0, last_error_kind="outage"))
+    assert warehouse.provider_state("fixer") == ProviderState("fixer", "2026-01", 5, 100, 3, T0, "outage")
 
 
 def test_budget_is_never_overspent_and_renews(warehouse: Warehouse) -> None:

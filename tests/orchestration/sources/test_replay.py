@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -146,6 +147,26 @@ def test_street_rates_keep_market_side_and_regime(tmp_path: Path) -> None:
         "5", "27", "13.46", "193", "804054.39"
     ]  # fmt: skip
     assert [r.reason for r in fetched.rejects] == ["schema", "schema"]
+
+
+@pytest.mark.parametrize(
+    ("days", "calendar", "max_age_days"),
+    [
+        ([d for d in range(29) if d % 7 < 5], "fx_week", 3),
+        (range(29), "always", 1),
+        ([d for d in range(29) if d % 7 < 5 or d == 26], "always", 1),  # one Saturday
+        ([d for d in range(26) if d % 7 < 5], "always", 1),  # too short to tell
+    ],
+)
+def test_street_rates_of_business_days_keep_the_week(
+    tmp_path: Path, days: Sequence[int], calendar: str, max_age_days: int
+) -> None:
+    monday = datetime(2020, 1, 6, tzinfo=UTC)
+    rows = "".join(f"{monday + timedelta(days=d):%Y-%m-%d},USD,ARS,blue,mid,63,m\n" for d in days)
+    text = "ts,base,quote,market,side,rate,source\n" + rows
+    (spec,) = ReplayMarket(folder(tmp_path, fx_parallel=text), UNIVERSE).series()
+    assert (spec.kind, spec.interval) == (SeriesKind.STREET, "irregular")
+    assert (spec.calendar, spec.max_age_s) == (calendar, max_age_days * 86400)
 
 
 def test_futures_symbols_and_their_interval(tmp_path: Path) -> None:
