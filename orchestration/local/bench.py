@@ -131,8 +131,8 @@ class _Conductor:
         ingest = self._ingest()
         play = self._run("play", (*_BALLAST, "run"), self.environment)
         self._run("prepare the newest tenth", (*_BALLAST, "migrate"), self.recent_environment)
-        filled = self._program("recent", self.recent_environment, self.recent_databases.ballast, "--share", str(_NEWEST),
-                      "--champions", self.databases.ballast)  # fmt: skip
+        part = ("--share", str(_NEWEST), "--champions", self.databases.ballast)
+        filled = self._program("recent", self.recent_environment, self.recent_databases.ballast, *part)
         tenth = self._ticks(self.recent_environment, self.recent_databases, "newest tenth")
         whole = self._ticks(self.environment, self.databases, "whole history")
         fresh = self._fresh_ticks(str(whole["week"]))
