@@ -16,7 +16,7 @@ from keeper.decision import ChainFacts, Judgement, TargetInput, judge, refuse_ea
 from keeper.executor import Executor
 from keeper.gateway import Gateway, Ok
 from keeper.intent import Intent, IntentState
-from keeper.limits import Control, KeeperConfig
+from keeper.limits import Control, KeeperConfig, Phase
 from keeper.reconcile import Driver
 from keeper.record import inputs_json, plan_json
 from keeper.signing.interface import Signer
@@ -34,6 +34,17 @@ class TickOutcome:
     reasons: tuple[str, ...]
     intent_state: IntentState | None = None
     tx_hash: str | None = None
+
+
+def record_unreachable(
+    store: KeeperStore, vault_id: str, phase: Phase, row: TargetInput | None, market_now: datetime, run_id: str | None
+) -> TickOutcome:
+    """Store the decision of a tick that met no chain at all: hold, `chain_unavailable`. Every tick leaves a row."""
+    decision = _no(Reason.CHAIN_UNAVAILABLE)
+    inputs = inputs_json(row, store.control(vault_id), None, None, None)
+    stored = store.record(decision_row(vault_id, phase, run_id, row, market_now, decision, inputs))
+    assert stored is not None  # only acting decisions have a unique key
+    return TickOutcome(stored[0], decision.verdict, decision.reasons)
 
 
 class Keeper:
@@ -162,19 +173,35 @@ class Keeper:
         inputs: dict[str, Any],
         plan: dict[str, Any] | None,
     ) -> DecisionRow:
-        return DecisionRow(
-            vault_id=self._config.vault.id,
-            policy_version=row.target.policy_version if row else POLICY_VERSION,
-            score_as_of=row.target.as_of if row else None,
-            verdict=decision.verdict.value,
-            reasons=decision.reasons,
-            inputs=inputs,
-            plan=plan,
-            data_mode=row.data_mode.value if row else "none",
-            phase=self._config.phase.value,
-            market_time=now,
-            run_id=self._config.run_id,
+        return decision_row(
+            self._config.vault.id, self._config.phase, self._config.run_id, row, now, decision, inputs, plan
         )
+
+
+def decision_row(
+    vault_id: str,
+    phase: Phase,
+    run_id: str | None,
+    row: TargetInput | None,
+    now: datetime,
+    decision: Decision,
+    inputs: dict[str, Any],
+    plan: dict[str, Any] | None = None,
+) -> DecisionRow:
+    """The row of `keeper.decisions` of one tick."""
+    return DecisionRow(
+        vault_id=vault_id,
+        policy_version=row.target.policy_version if row else POLICY_VERSION,
+        score_as_of=row.target.as_of if row else None,
+        verdict=decision.verdict.value,
+        reasons=decision.reasons,
+        inputs=inputs,
+        plan=plan,
+        data_mode=row.data_mode.value if row else "none",
+        phase=phase.value,
+        market_time=now,
+        run_id=run_id,
+    )
 
 
 def _no(reason: Reason, drift: Decimal = Decimal(0)) -> Decision:

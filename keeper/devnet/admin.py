@@ -35,6 +35,10 @@ class DevnetAdmin:
     def close(self) -> None:
         self._client.close()
 
+    def seed(self) -> int:
+        """Seed of the chain: which devnet this is."""
+        return int(self._call("devnet_getSeed", {})["seed"])
+
     def set_prices(self, prices: Mapping[str, Decimal]) -> None:
         """Price tokens by symbol, dollars a whole token: what swaps of the devnet go by."""
         self._call("devnet_setPrices", {"prices": {s: str(p) for s, p in prices.items()}})

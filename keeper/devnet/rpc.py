@@ -43,6 +43,7 @@ class Rpc:
             "getTransaction": self._transaction,
             "sendTransaction": self._send,
             "simulateTransaction": self._simulate,
+            "devnet_getSeed": self._seed,
             "devnet_setPrices": self._set_prices,
             "devnet_fundAccount": self._fund,
             "devnet_createVault": self._create_vault,
@@ -92,6 +93,9 @@ class Rpc:
             "captiveCoreVersion": "",
             "protocolVersion": shapes.PROTOCOL,
         }
+
+    def _seed(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {"seed": self._chain.state.seed}
 
     def _latest_ledger(self, _: dict[str, Any]) -> dict[str, Any]:
         state = self._chain.state

@@ -10,7 +10,10 @@ import dagster as dg
 import pandas as pd
 
 from keeper.devnet.admin import DevnetUnavailable
+from keeper.keeper import TickOutcome, record_unreachable
+from keeper.limits import Phase
 from keeper.snapshot import VaultUnreadable, vault_state
+from keeper.store import KeeperStore
 from keeper.trades import MissingPrice
 from models.contracts import jobs as names
 from models.contracts.market import COLUMNS, Dataset
@@ -43,10 +46,7 @@ def keeper_decisions(
         if vault.network != DEVNET:
             context.log.warning(f"vault {vault.id}: network {vault.network} has no address configured, left alone")
             continue
-        known = prices(vault, workspace.warehouse)
-        with chain.kept(vault, workspace.warehouse, context.run_id) as kept:
-            kept.connection.admin.set_prices(known)
-            outcome = kept.keeper.tick(newest_target(vault, workspace.warehouse, known), now)
+        outcome = _tick(vault, workspace, chain, context)
         lines.append(
             {
                 "vault": vault.id,
@@ -59,6 +59,23 @@ def keeper_decisions(
     return dg.MaterializeResult(
         metadata={"dagster/row_count": len(lines), "decisions": dg.MetadataValue.json(lines), "market_time": str(now)}
     )
+
+
+def _tick(
+    vault: VaultConfig, workspace: Workspace, chain: VaultChain, context: dg.AssetExecutionContext
+) -> TickOutcome:
+    """One tick of a vault; a chain that cannot be reached is a decision too, and no reason to leave out the others."""
+    now = workspace.now()
+    known = prices(vault, workspace.warehouse, now)
+    target = newest_target(vault, workspace.warehouse, known)
+    try:
+        with chain.kept(vault, workspace.warehouse, context.run_id) as kept:
+            kept.connection.admin.set_prices(known)
+            return kept.keeper.tick(target, now)
+    except DevnetUnavailable as error:
+        context.log.error(f"vault {vault.id}: {error}")
+        store = KeeperStore(workspace.warehouse.engine)
+        return record_unreachable(store, vault.id, Phase(chain.phase), target, now, context.run_id)
 
 
 @dg.asset(
@@ -81,7 +98,8 @@ def vault_snapshots(
             continue
         try:
             with chain.kept(vault, workspace.warehouse, context.run_id) as kept:
-                state = vault_state(kept.connection.gateway, kept.connection.config, prices(vault, workspace.warehouse))
+                known = prices(vault, workspace.warehouse, now)
+                state = vault_state(kept.connection.gateway, kept.connection.config, known)
         except (VaultUnreadable, MissingPrice, DevnetUnavailable) as error:
             context.log.warning(f"vault {vault.id} is not recorded: {error}")
             continue

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from orchestration.folders import logs
 from orchestration.local import processes
 from orchestration.local.progress import Progress
-from orchestration.local.services import service_table
+from orchestration.local.services import devnet_seed, service_table
 from orchestration.settings import Settings, child_environment
 
 START_TIMEOUT_S = 30.0
@@ -32,7 +32,7 @@ def running_devnet(settings: Settings, progress: Progress) -> Iterator[None]:
             owner = processes.port_owner(service.port)
             raise DevnetDown(
                 f"port {service.port} for the devnet is taken{f' by {owner}' if owner else ''}: "
-                "stop that process or set BALLAST_DEVNET_PORT to another port"
+                "stop that process (another market's devnet is one, too) or set BALLAST_DEVNET_PORT to another port"
             )
         yield
         return
@@ -57,13 +57,13 @@ def running_devnet(settings: Settings, progress: Progress) -> Iterator[None]:
 
 
 def _is_devnet(settings: Settings) -> bool:
-    from keeper.gateway import Ok
-    from keeper.networks import PASSPHRASES
-    from keeper.soroban import SorobanGateway
+    """Whether this market's own chain answers on the port: prices and roles of another's must not be touched."""
+    from keeper.devnet.admin import DevnetAdmin, DevnetUnavailable
 
-    gateway = SorobanGateway(f"http://127.0.0.1:{settings.devnet_port}", PASSPHRASES["devnet"])
+    admin = DevnetAdmin(f"http://127.0.0.1:{settings.devnet_port}")
     try:
-        answer = gateway.passphrase()
-        return isinstance(answer, Ok) and answer.value == PASSPHRASES["devnet"]
+        return admin.seed() == devnet_seed(settings)
+    except DevnetUnavailable:
+        return False
     finally:
-        gateway.close()
+        admin.close()

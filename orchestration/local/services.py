@@ -6,6 +6,7 @@ Pure. Starting and watching them is `orchestration.local.supervisor`.
 from __future__ import annotations
 
 import sys
+import zlib
 from dataclasses import dataclass
 
 from orchestration.folders import artifacts, dagster_home
@@ -123,13 +124,18 @@ def _api(settings: Settings) -> Service:
     )  # fmt: skip
 
 
+def devnet_seed(settings: Settings) -> int:
+    """Seed of this market's chain: its contracts have addresses of their own, and nobody mistakes it for another."""
+    return zlib.crc32(settings.market.slug.encode())
+
+
 def _devnet(settings: Settings) -> Service:
     return Service(
         name="devnet",
         title="devnet",
         argv=_module(
             "keeper.devnet", "--port", str(settings.devnet_port), "--state", str(settings.workspace / "devnet.json"),
-            "--ledger-close-s", f"{settings.devnet_ledger_close_s:g}",
+            "--ledger-close-s", f"{settings.devnet_ledger_close_s:g}", "--seed", str(devnet_seed(settings)),
         ),
         port=settings.devnet_port,
         variable="BALLAST_DEVNET_PORT",

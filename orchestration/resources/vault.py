@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from keeper.devnet.admin import DevnetConnection, connect
 from keeper.keeper import Keeper
 from keeper.store import KeeperStore
 from models.contracts.market import DataMode
-from models.contracts.tables import RISK_TARGET_ALLOCATIONS
+from models.contracts.tables import OPS_SERIES, RISK_TARGET_ALLOCATIONS
 from models.contracts.vault import PolicyState, Target, VaultConfig
 from orchestration.resources.features import FEATURES
 from orchestration.resources.warehouse import Warehouse
@@ -62,17 +63,23 @@ class VaultChain(dg.ConfigurableResource[None]):
             connection.close()
 
 
-def prices(vault: VaultConfig, warehouse: Warehouse) -> dict[str, Decimal]:
+def prices(vault: VaultConfig, warehouse: Warehouse, now: datetime) -> dict[str, Decimal]:
     """Dollars a whole token of each leg, from the newest close that features believe; a leg without one is left out.
 
-    A token of the quote currency is worth 1 / rate. The stable leg is a dollar by definition and has no series.
+    So is a leg whose close is older than its series may be: it would set the bounds of a swap. A token of the quote
+    currency is worth 1 / rate. The stable leg is a dollar by definition and has no series.
     """
     series = {asset.series for asset in vault.assets if asset.series is not None}
     rows = warehouse.rows(
-        f"select distinct on (series) series, close::text as close from {FEATURES} "
-        "where series = any(:series) and close is not null order by series, as_of desc",
-        {"series": sorted(series)},
+        f"""
+        select distinct on (f.series) f.series, f.close::text as close, f.as_of, s.max_age_s
+        from {FEATURES} as f join {OPS_SERIES} as s on s.id = f.series and s.kind = f.kind and s.scored
+        where f.series = any(:series) and f.close > 0 and f.as_of <= :now
+        order by f.series, f.as_of desc
+        """,
+        {"series": sorted(series), "now": now},
     )
+    rows = [row for row in rows if row["as_of"] + timedelta(seconds=row["max_age_s"]) >= now]
     closes = {str(row["series"]): Decimal(row["close"]) for row in rows}
     found: dict[str, Decimal] = {}
     for asset in vault.assets:

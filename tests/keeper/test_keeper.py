@@ -12,8 +12,10 @@ from sqlalchemy import Engine, text
 
 from keeper.cli import keeper_once, keeper_status, pause, resume
 from keeper.decision import TargetInput
+from keeper.devnet.admin import DevnetAdmin
 from keeper.gateway import Ok
 from keeper.intent import IntentState
+from keeper.keeper import record_unreachable
 from keeper.limits import ControlMode, Phase
 from keeper.signing.interface import SignedEnvelope, Signer, SigningPolicy
 from keeper.snapshot import vault_state
@@ -239,3 +241,19 @@ def test_what_the_gateway_reads_is_what_the_chain_holds(world: World) -> None:
     assert isinstance(clock, Ok)
     assert clock.value.ledger == world.chain.state.ledger
     assert clock.value.close_time_s == world.chain.state.close_time_s
+
+
+@pytest.mark.parametrize("has_target", [True, False])
+def test_a_tick_that_meets_no_chain_leaves_a_row(world: World, engine: Engine, has_target: bool) -> None:
+    vault = world.connection.config.vault
+    row = a_row(vault) if has_target else None
+    outcome = record_unreachable(world.store, vault.id, Phase.DEVNET, row, MARKET_NOW, "run-1")
+    assert (outcome.verdict, outcome.reasons, outcome.tx_hash) == (Verdict.HOLD, (Reason.CHAIN_UNAVAILABLE,), None)
+    with engine.connect() as connection:
+        stored = connection.execute(text("select verdict, reasons, score_as_of, data_mode from keeper.decisions")).one()
+    expected = (MARKET_NOW, "simulated") if has_target else (None, "none")
+    assert tuple(stored) == ("hold", ["chain_unavailable"], *expected)
+
+
+def test_a_devnet_says_which_one_it_is(world: World) -> None:
+    assert DevnetAdmin("http://devnet", world.client).seed() == world.chain.state.seed
