@@ -94,14 +94,18 @@ def _judge(rows: pd.DataFrame, family: Family, limits: QualityLimits) -> _Findin
     place = old["place"].to_numpy(dtype=int)
     distance = np.log(old[family.value].to_numpy(dtype=float)) - np.log(judged.last_good[place])
     wrong = (np.abs(distance) > prints.far[place]) & ~old["accepted"].to_numpy(dtype=bool)
-    holds = [
-        (int(seqs[t]), prints.reason(t, judged.last_good[t]).value, _detail(prints.close[t], judged.last_good[t]))
-        for t in np.flatnonzero(judged.held).tolist()
-    ]
+    holds: list[tuple[int, str, str]] = []
+    for t in np.flatnonzero(judged.held).tolist():
+        good = float(judged.last_good[t])
+        reason = prints.reason(t, good)
+        detail = _detail(float(prints.close[t]), good)
+        if reason is Reason.RANGE:
+            detail = f"from {np.exp(prints.low[t]):.10g} to {np.exp(prints.high[t]):.10g} around {good:.10g}"
+        holds.append((int(seqs[t]), reason.value, detail))
     for seq, value, t in zip(old["seq"][wrong], old[family.value][wrong], place[wrong], strict=True):
-        good = judged.last_good[t]
+        good = float(judged.last_good[t])
         reason = Reason.SCALE if abs(np.log(value / good)) > limits.scale_log_distance else prints.nearby
-        holds.append((int(seq), reason.value, _detail(np.log(value), good)))
+        holds.append((int(seq), reason.value, _detail(float(np.log(value)), good)))
     confirmed = [(int(seqs[i]), int(seqs[t])) for i, t in judged.confirmed]
     return _Findings(len(rows) - context, holds, confirmed)
 
@@ -132,7 +136,7 @@ def _write(
         )
         for seq, reason, detail in found.holds
     ]
-    holds = warehouse.quarantine(entries, run_id)
+    holds = warehouse.quarantine(entries, run_id) if entries else 0
     ids = hold_ids(warehouse, family, changed) if found.confirmed else {}
     releases = [
         {

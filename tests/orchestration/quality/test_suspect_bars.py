@@ -84,6 +84,13 @@ def test_a_wrong_bar_that_was_corrected_is_held_alone(warehouse: Warehouse) -> N
     assert [row["value"] for row in warehouse.rows("select value from raw.quarantine")] == ["1"]
 
 
+def test_a_range_that_reaches_too_far_is_held_with_its_numbers(warehouse: Warehouse) -> None:
+    warehouse.append(Dataset.CANDLES, bars([100, 101, 102], [5, 5, 5]).assign(high=["100", "323", "102"]), None)
+    hold_suspects(warehouse, NOW, "r")
+    found = warehouse.rows("select reason, detail from raw.quarantine")
+    assert [tuple(row.values()) for row in found] == [("range_far_from_last_good", "from 101 to 323 around 100")]
+
+
 def test_a_human_may_release_a_bar(warehouse: Warehouse) -> None:
     warehouse.append(Dataset.CANDLES, bars([100, 250], [5, 5]), None)
     hold_suspects(warehouse, NOW, "r")
