@@ -100,8 +100,9 @@ def _build(manifest: Mapping[str, Any], target: Path, name: str, select: str) ->
 
 
 def deploy_selection(target: Path) -> dg.AssetSelection:
-    """The models that change with the software only."""
-    return build_dbt_asset_selection(list(dbt_definitions(target))[:1], dbt_select=ONLY_AT_DEPLOY)
+    """The models that change with the software only: the views of staging and all of serving."""
+    tables, serving = dbt_definitions(target)
+    return build_dbt_asset_selection([tables], dbt_select=ONLY_AT_DEPLOY) | dg.AssetSelection.assets(serving)
 
 
 def hourly_selection(target: Path) -> dg.AssetSelection:
