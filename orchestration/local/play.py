@@ -36,7 +36,7 @@ from orchestration.settings import Settings
 PLAYED_TAG = "ballast/played"
 _DBT_SAID = "Errors parsed from dbt logs:"
 VIEWS_TAG = "ballast/views"
-# What a play stands in for, when the steps of these names succeed: the health page counts it as a run of the job.
+# Scheduled jobs that a play stands in for, by the step that ends them.
 _STANDS_FOR = {
     names.HOURLY_REFRESH: "risk__target_allocations",
     names.TRAINING: "ml__promotions",
@@ -85,6 +85,7 @@ def play(settings: Settings, progress: Progress) -> PlayResult:
                     told.run(DEPLOY, views)
                 told.run(INGEST, _weeks(instance, calendar, workspace.now()))
                 told.run(PLAY, {})
+                told.record()
         finally:
             workspace.close()
     return PlayResult(tuple(told.failures), told.rows, tuple(told.run_ids), time.monotonic() - began)
@@ -131,6 +132,7 @@ class _Play:
         self.run_ids: list[str] = []
         self._detail: dict[str, str] = {}
         self._done: set[str] = set()
+        self._started = datetime.now(UTC)
 
     def heal(self) -> None:
         """Runs of a play that was killed are over: nobody else works here while this play holds the workspace."""
@@ -148,7 +150,6 @@ class _Play:
             return
         run_id = make_new_run_id()
         self.run_ids.append(run_id)
-        started = datetime.now(UTC)
         self.instance.add_event_listener(run_id, self._heard)
         result = self.definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
@@ -160,7 +161,6 @@ class _Play:
         )
         if not result.success and not self.failures:
             self._fail(job, "the run failed: see its event log")
-        self._record(job, run_id, result.success, started)
 
     def _heard(self, entry: dg.EventLogEntry) -> None:
         event = entry.dagster_event
@@ -201,19 +201,19 @@ class _Play:
             self.failures.append(Failure(step, reason))
             self.progress.failed(_title(step), reason)
 
-    def _record(self, job: str, run_id: str, ok: bool, started: datetime) -> None:
-        """The end of this run, and of the scheduled jobs that it stood in for."""
+    def record(self) -> None:
+        """The scheduled jobs that this play stood in for, as done or not: the health page counts them."""
         finished = datetime.now(UTC)
-        stood_for = [name for name, step in _STANDS_FOR.items() if step in self._done]
-        for name in [job, *(stood_for if job == PLAY else [])]:
+        for job, step in _STANDS_FOR.items():
+            done = step in self._done
             self.workspace.warehouse.record_job_run(
-                name,
-                run_id,
-                ok=ok or name != job,
-                started_at=started,
+                job,
+                self.run_ids[-1],
+                ok=done,
+                started_at=self._started,
                 finished_at=finished,
                 market_time=self.workspace.now(),
-                error_text=None if ok or name != job else "; ".join(f.reason for f in self.failures)[:500],
+                error_text=None if done else "; ".join(f"{f.step}: {f.reason}" for f in self.failures)[:500],
             )
 
 

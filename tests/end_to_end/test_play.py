@@ -17,7 +17,6 @@ from sqlalchemy.pool import NullPool
 from models.contracts.clock import MarketClock
 from orchestration import quiet
 from orchestration.definitions import build_definitions
-from orchestration.jobs import INGEST
 from orchestration.local.database import workspace_databases
 from orchestration.local.devnet_process import running_devnet
 from orchestration.local.environment import library_environment
@@ -44,6 +43,7 @@ END_STATE = {
     "targets": "select vault_id, as_of, state, weights::text, reasons from risk.target_allocations order by 1, 2",
     "acts": "select d.vault_id, d.score_as_of, i.state from keeper.decisions d join keeper.intents i "
     "on i.decision_id = d.id order by 1, 2",
+    "served": "select count(*) from serving.risk_current",
     "holdings": "select distinct series, weights::text from raw.vault_snapshots order by 1, 2",
 }
 
@@ -143,12 +143,13 @@ def check_complete(state: dict[str, Any]) -> None:
     assert state["gaps"]
     assert state["doubts"]
     assert len(state["holdings"]) == 1
+    assert state["served"] == [(6,)]
 
 
 def check_jobs(market: SmallMarket) -> None:
     with create_engine(market.url, poolclass=NullPool).connect() as connection:
         ended = connection.execute(text("select distinct job from ops.job_runs where ok")).scalars().all()
-    assert {"hourly_refresh", "training", "keeper", INGEST} <= set(ended)
+    assert set(ended) == {"hourly_refresh", "training", "keeper"}
 
 
 def newest_moment(state: dict[str, Any], subject: str) -> datetime:

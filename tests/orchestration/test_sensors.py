@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from orchestration.sensors import TargetRow, keeper_requests
+from orchestration.resources.workspace import Workspace
+from orchestration.sensors import TargetRow, keeper_requests, record_end
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MIXED = TargetRow("mixed", "onoff-1", NOW - timedelta(minutes=30), "3", NOW + timedelta(hours=1))
@@ -52,3 +53,24 @@ def test_a_stale_target_is_remembered_as_seen() -> None:
     stale = replace(MIXED, valid_until=NOW - timedelta(hours=1))
     _, cursor = keeper_requests([stale], None, NOW)
     assert asked([stale], cursor) == "no target is newer than the last one looked at"
+
+
+@pytest.mark.parametrize(
+    ("status", "ok", "error"), [(dg.DagsterRunStatus.SUCCESS, True, None), (dg.DagsterRunStatus.FAILURE, False, "why")]
+)
+def test_the_end_of_a_job_is_written_down_once(
+    workspace: Workspace, status: dg.DagsterRunStatus, ok: bool, error: str | None
+) -> None:
+    @dg.op
+    def nothing() -> None: ...
+
+    @dg.job(name="training")
+    def training() -> None:
+        nothing()
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = instance.create_run_for_job(training, status=status)
+        for _ in range(2):
+            record_end(workspace, instance, run, "why")
+    rows = workspace.warehouse.rows("select job, ok, error_text, market_time from ops.job_runs")
+    assert rows == [{"job": "training", "ok": ok, "error_text": error, "market_time": workspace.now()}]
