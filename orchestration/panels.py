@@ -8,6 +8,7 @@ look calm and be sent straight back.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -48,15 +49,29 @@ def training_rows(
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
 
 
-def scoring_rows(warehouse: Warehouse, kind: SeriesKind, newest: Mapping[str, datetime]) -> pd.DataFrame:
-    """Rows up to the newest moment of each series, at that moment's hour, as far back as a prediction looks."""
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Rows for one prediction, and the series whose answers are wanted: a pooled model reads the others as well."""
+
+    rows: pd.DataFrame
+    asked: frozenset[str]
+
+
+def scoring_questions(warehouse: Warehouse, kind: SeriesKind, newest: Mapping[str, datetime]) -> list[Question]:
+    """Rows up to the newest moment of each series, as far back as a prediction looks; one question for each hour of
+    the day at which a series ends, with the whole panel at that hour."""
+    if not newest:
+        return []
+    ids, since = sorted(newest), min(newest.values()) - timedelta(days=HISTORY_DAYS)
     if kind not in HOURLY:
-        return _recent(features.origins(warehouse, kind, sorted(newest)))
-    hours: dict[int, list[str]] = {}
+        return [Question(_recent(features.origins(warehouse, kind, ids, since)), frozenset(ids))]
+    hours: dict[int, set[str]] = {}
     for series, moment in newest.items():
-        hours.setdefault(moment.hour, []).append(series)
-    parts = [features.same_hour(warehouse, kind, sorted(ids), hour) for hour, ids in sorted(hours.items())]
-    return _recent(pd.concat(parts, ignore_index=True)) if parts else pd.DataFrame()
+        hours.setdefault(moment.hour, set()).add(series)
+    return [
+        Question(_recent(features.same_hour(warehouse, kind, ids, hour, since)), frozenset(asked))
+        for hour, asked in sorted(hours.items())
+    ]
 
 
 def vault_scoring_rows(
@@ -68,8 +83,12 @@ def vault_scoring_rows(
         return pd.DataFrame()
     hour = max((newest[leg.series] for leg in legs if leg.kind in HOURLY), default=None)
     at = hour.hour if hour is not None else 0
+    # Correlations fade with EWMA(0.97): rows before twice the history of a prediction have no weight left.
+    since = min(newest[leg.series] for leg in legs) - timedelta(days=2 * HISTORY_DAYS)
     parts = [
-        features.same_hour(warehouse, kind, ids, at) if kind in HOURLY else features.origins(warehouse, kind, ids)
+        features.same_hour(warehouse, kind, ids, at, since)
+        if kind in HOURLY
+        else features.origins(warehouse, kind, ids, since)
         for kind, ids in _by_kind(legs).items()
     ]
     rows = pd.concat(parts, ignore_index=True)

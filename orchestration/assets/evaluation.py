@@ -16,7 +16,7 @@ import pandas as pd
 from models.contracts.horizons import PROTOCOLS
 from models.contracts.market import SeriesKind
 from models.contracts.tables import ML_EVALUATIONS, ML_WALK_FORWARD
-from models.validation.champion_path import champion_path
+from models.validation.champion_path import PUBLISHED, champion_path
 from models.validation.evaluation import PANEL, evaluate
 from models.validation.gate import GateDecision, decide
 from models.validation.plots import forecast_against_realised, loss_over_time, reliability_diagram
@@ -28,7 +28,6 @@ from orchestration.resources.model_registry import ModelRegistry
 from orchestration.resources.warehouse import Warehouse
 from orchestration.resources.workspace import Workspace
 
-PUBLISHED = "champion"
 _STORED = (
     "evaluation_id", "model", "series", "horizon_days", "origin", "issued_at", "rv_forecast", "realised", "p_spike",
     "score", "var99", "es99",

@@ -21,7 +21,7 @@ from models.volatility.bundle import Bundle, load_bundle
 from orchestration import keys
 from orchestration.assets.promotion import model_name
 from orchestration.assets.quality import markdown
-from orchestration.panels import PANELS, scoring_rows, vault_scoring_rows
+from orchestration.panels import PANELS, Question, scoring_questions, vault_scoring_rows
 from orchestration.resources import features
 from orchestration.resources.model_registry import ModelRegistry, Version
 from orchestration.resources.scores import as_row, latest_score, latest_state
@@ -124,31 +124,36 @@ def score_all(workspace: Workspace, champions: Mapping[str, Version], registry: 
     issued: list[Score] = []
     for kind in PANELS:
         if kind is SeriesKind.VAULT:
-            rows, valid, shares = _vault_panel(workspace, specs, newest, stale)
+            questions, valid, shares = _vault_panel(workspace, specs, newest, stale)
         else:
             of_kind = {spec.id: newest[spec.id] for spec in specs if spec.kind is kind and spec.id in newest}
-            rows = scoring_rows(workspace.warehouse, kind, of_kind)
+            questions = scoring_questions(workspace.warehouse, kind, of_kind)
             valid, shares = ages, {series: float(series in stale) for series in of_kind}
-        if rows.empty:
+        if not questions:
             continue
         for horizon in PROTOCOLS[kind].horizons:
             version = champions.get(model_name(kind, horizon))
             bundle = load_bundle(registry.bundle(version)) if version is not None else None
-            issued += _issue(workspace, rows, horizon, version, bundle, valid, shares)
+            of_horizon = [
+                score
+                for question in questions
+                for score in _issue(workspace, question, horizon, version, bundle, valid, shares)
+            ]
+            issued += sorted(of_horizon, key=lambda score: score.subject)
     return issued
 
 
 def _vault_panel(
     workspace: Workspace, specs: Sequence[SeriesSpec], newest: Mapping[str, datetime], stale: set[str]
-) -> tuple[pd.DataFrame, dict[str, timedelta], dict[str, float]]:
-    parts, shares = [], {}
+) -> tuple[list[Question], dict[str, timedelta], dict[str, float]]:
+    questions, shares = [], {}
     for vault in workspace.vaults():
         rows = vault_scoring_rows(workspace.warehouse, vault, specs, newest)
         if len(rows):
-            parts.append(rows)
-            shares[f"vault:{vault.id}"] = _share(vault, stale)
-    rows = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-    return rows, dict.fromkeys(shares, HOURLY_VALIDITY), shares
+            subject = f"vault:{vault.id}"
+            questions.append(Question(rows, frozenset({subject})))
+            shares[subject] = _share(vault, stale)
+    return questions, dict.fromkeys(shares, HOURLY_VALIDITY), shares
 
 
 def _share(vault: VaultConfig, stale: set[str]) -> float:
@@ -160,20 +165,21 @@ def _share(vault: VaultConfig, stale: set[str]) -> float:
 
 def _issue(
     workspace: Workspace,
-    rows: pd.DataFrame,
+    question: Question,
     horizon: int,
     version: Version | None,
     bundle: Bundle | None,
     valid: Mapping[str, timedelta],
     shares: Mapping[str, float],
 ) -> list[Score]:
-    """One score a series of `rows`. Each is judged at its own last row: how old that is, `valid_until` says."""
-    now, mode = workspace.now(), workspace.mode
+    """One score a series that is asked. Each is judged at its own last row: how old that is, `valid_until` says."""
+    now, mode, rows = workspace.now(), workspace.mode, question.rows
     if bundle is None or version is None:
         last = rows.groupby("series")["as_of"].max()
         return [
             _no_model(str(series), moment.to_pydatetime(), horizon, now, valid[str(series)], mode)
             for series, moment in last.items()
+            if series in question.asked
         ]
     return [
         Score(
@@ -198,6 +204,7 @@ def _issue(
             drivers=tuple(row["drivers"]),
         )
         for row in bundle.predict(rows).to_dict("records")
+        if row["series"] in question.asked
     ]
 
 

@@ -15,21 +15,28 @@ FEATURES = "features.volatility"
 PANEL_COLUMNS = (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)
 
 
-def origins(warehouse: Warehouse, kind: SeriesKind, series: Sequence[str]) -> pd.DataFrame:
+_SINCE = "(cast(:since as timestamptz) is null or as_of > :since)"
+
+
+def origins(
+    warehouse: Warehouse, kind: SeriesKind, series: Sequence[str], since: datetime | None = None
+) -> pd.DataFrame:
     """Rows at which the protocol forecasts (coins: midnight, rates: each publication), in (series, as_of) order."""
     return warehouse.read(
         f"select {', '.join(PANEL_COLUMNS)} from {FEATURES} "
-        "where kind = :kind and series = any(:series) and is_origin order by series, as_of",
-        {"kind": kind.value, "series": list(series)},
+        f"where kind = :kind and series = any(:series) and is_origin and {_SINCE} order by series, as_of",
+        {"kind": kind.value, "series": list(series), "since": since},
     )
 
 
-def same_hour(warehouse: Warehouse, kind: SeriesKind, series: Sequence[str], hour: int) -> pd.DataFrame:
+def same_hour(
+    warehouse: Warehouse, kind: SeriesKind, series: Sequence[str], hour: int, since: datetime | None = None
+) -> pd.DataFrame:
     """Rows of hourly series that close at `hour` UTC: the daily grid of a score at that hour."""
     return warehouse.read(
         f"select {', '.join(PANEL_COLUMNS)} from {FEATURES} where kind = :kind and series = any(:series) "
-        "and extract(hour from as_of at time zone 'UTC') = :hour order by series, as_of",
-        {"kind": kind.value, "series": list(series), "hour": hour},
+        f"and extract(hour from as_of at time zone 'UTC') = :hour and {_SINCE} order by series, as_of",
+        {"kind": kind.value, "series": list(series), "hour": hour, "since": since},
     )
 
 

@@ -158,21 +158,17 @@ def test_clean_state_needs_a_word_where_nobody_can_be_asked(
 
 
 FORECASTS = """
-insert into ml.promotions (panel, horizon_days, model_name, model_version, algorithm, reason, evidence, promoted_by,
-    promoted_at) values
-    ('candles', 1, 'm', '1', 'har', 'r', '{}', 'gate', now()),
-    ('candles', 1, 'm', '2', 'pool', 'r', '{}', 'gate', now());
 insert into ml.evaluations (evaluation_id, panel, horizon_days, model, series, rows, data_hash, code_hash, data_mode)
     values ('old', 'candles', 1, 'pool', '*', 1, 'd', 'c', 'replay'),
     ('new', 'candles', 1, 'pool', '*', 1, 'd', 'c', 'replay');
 insert into ml.walk_forward (evaluation_id, model, series, horizon_days, origin, issued_at, rv_forecast, p_spike)
 select e, m, s, 1, '2024-01-02', '2024-01-03 00:00+00', rv, null from (values
-    ('old', 'pool', 'BTC', 1e-4), ('new', 'pool', 'BTC', 0.00012345678901234567), ('new', 'har', 'BTC', 3e-4),
-    ('new', 'pool', 'USDMXN:yahoo', 4e-4)) as v (e, m, s, rv)
+    ('old', 'champion', 'BTC', 1e-4), ('new', 'champion', 'BTC', 0.00012345678901234567), ('new', 'har', 'BTC', 3e-4),
+    ('new', 'champion', 'USDMXN:yahoo', 4e-4)) as v (e, m, s, rv)
 """
 
 
-def test_export_holds_the_newest_evaluation_of_the_newest_champion(engine: Engine, tmp_path: Path) -> None:
+def test_export_holds_what_was_published_in_the_newest_evaluation(engine: Engine, tmp_path: Path) -> None:
     target = tmp_path / "deep" / "F.csv"
     with engine.begin() as connection:
         connection.execute(text(FORECASTS))
