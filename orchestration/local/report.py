@@ -27,6 +27,7 @@ KIND_TITLES = {
 }  # fmt: skip
 _STATUS_STYLE = {"ok": "green", "degraded": "yellow"}
 _NONE = "-"
+_ID_WIDTH = 30  # a vault is named by its contract, 56 characters that would squeeze every number beside it
 _STATUS_WIDTH = 40  # what 120 columns leave for it beside the longest series id
 
 
@@ -82,7 +83,7 @@ def data_table(lines: Sequence[queries.SeriesLine]) -> Table:
         for line in group:
             style = "yellow" if line.stale else ""
             table.add_row(
-                escape(line.id), "each" if line.interval == "irregular" else line.interval, count(line.rows),
+                escape(cut(line.id, _ID_WIDTH)), "each" if line.interval == "irregular" else line.interval, count(line.rows),
                 day(line.first), day(line.last), count(line.outages), count(line.missing), count(line.open_gaps),
                 count(line.held), count(line.flagged), count(line.rejected),
                 f"[{style}]{age(line.age_s)}[/]" if style else age(line.age_s),
@@ -108,7 +109,7 @@ def score_table(lines: Sequence[queries.ScoreLine]) -> Table:
         table.add_section()
         table.add_row(f"[dim]{KIND_TITLES.get(kind, kind)}, {days} days[/]")
         for subject, group in groupby(members, key=lambda line: line.subject):
-            table.add_row(escape(subject), *_score_cells(list(group)))
+            table.add_row(escape(cut(subject, _ID_WIDTH)), *_score_cells(list(group)))
     return table
 
 
