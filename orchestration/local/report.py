@@ -84,7 +84,8 @@ def data_table(lines: Sequence[queries.SeriesLine]) -> Table:
             style = "yellow" if line.stale else ""
             table.add_row(
                 escape(cut(line.id, _ID_WIDTH)), "each" if line.interval == "irregular" else line.interval,
-                count(line.rows), day(line.first), day(line.last), count(line.outages), count(line.missing), count(line.open_gaps),
+                count(line.rows), day(line.first),
+                day(line.last), count(line.outages), count(line.missing), count(line.open_gaps),
                 count(line.held), count(line.flagged), count(line.rejected),
                 f"[{style}]{age(line.age_s)}[/]" if style else age(line.age_s),
             )  # fmt: skip
