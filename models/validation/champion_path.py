@@ -32,9 +32,6 @@ def champions(walk_forward: pd.DataFrame, kind: SeriesKind) -> pd.Series:
     return pd.Series(chosen, dates)
 
 
-PUBLISHED = "champion"  # the name under which the path is stored beside the members
-
-
 def champion_path(walk_forward: pd.DataFrame, kind: SeriesKind) -> pd.DataFrame:
     """Scored rows of the member in force at each origin, one per (series, origin), with its name in `model`.
 

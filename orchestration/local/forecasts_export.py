@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, text
 
-from models.validation.champion_path import PUBLISHED
+from models.contracts.tables import PUBLISHED
 
 HEADER = ("asset", "origin", "horizon", "rv_forecast", "p_spike", "score", "var99", "es99", "issued_at")
 
