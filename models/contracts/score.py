@@ -9,6 +9,9 @@ from enum import StrEnum
 from models.contracts.market import DataMode
 
 
+PUBLISHED = "champion"  # model name in ml.walk_forward of what the gate would have published at each origin
+
+
 class ScoreStatus(StrEnum):
     """Why a number is or is not there. Only OK and DEGRADED carry a score."""
 

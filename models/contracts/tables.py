@@ -22,7 +22,6 @@ OPS_PROVIDER_STATE = "ops.provider_state"
 OPS_WATERMARKS = "ops.watermarks"
 
 ML_WALK_FORWARD = "ml.walk_forward"
-PUBLISHED = "champion"  # model name in ml.walk_forward of what the gate would have published at each origin
 ML_EVALUATIONS = "ml.evaluations"
 ML_PROMOTIONS = "ml.promotions"
 ML_PREDICTIONS = "ml.predictions"

@@ -15,7 +15,8 @@ import pandas as pd
 
 from models.contracts.horizons import PROTOCOLS
 from models.contracts.market import SeriesKind
-from models.contracts.tables import ML_EVALUATIONS, ML_WALK_FORWARD, PUBLISHED
+from models.contracts.score import PUBLISHED
+from models.contracts.tables import ML_EVALUATIONS, ML_WALK_FORWARD
 from models.validation.champion_path import champion_path
 from models.validation.evaluation import PANEL, evaluate
 from models.validation.gate import GateDecision, decide

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, text
 
-from models.contracts.tables import PUBLISHED
+from models.contracts.score import PUBLISHED
 
 HEADER = ("asset", "origin", "horizon", "rv_forecast", "p_spike", "score", "var99", "es99", "issued_at")
 
