@@ -8,7 +8,6 @@ from enum import StrEnum
 
 from models.contracts.market import DataMode
 
-
 PUBLISHED = "champion"  # model name in ml.walk_forward of what the gate would have published at each origin
 
 
