@@ -13,6 +13,8 @@ down_revision = "0004"
 
 _ROLES = ("ballast_writer", "ballast_reader", "ballast_keeper")
 _SCHEMAS = ("raw", "ops", "ml", "risk", "keeper", "staging", "features", "serving")
+# PostgreSQL 16 told "may take the role" from "is a member of it"; before, a member may.
+_MAY_TAKE = "case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end"
 _FORBIDDEN = ("42501", "0LP01")  # insufficient_privilege, invalid_grant_operation
 
 
@@ -25,7 +27,7 @@ def _create_roles() -> None:
             exception when duplicate_object or unique_violation then null; end $$""")
         op.execute(f"""
             do $$ begin
-                if not pg_has_role(current_user, '{role}', 'set') then grant {role} to current_user; end if;
+                if not pg_has_role(current_user, '{role}', {_MAY_TAKE}) then grant {role} to current_user; end if;
             end $$""")
 
 
