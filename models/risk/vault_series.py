@@ -15,7 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.contracts.horizons import RV_FLOOR
-from models.contracts.market import SeriesKind
+from models.contracts.market import Calendar, SeriesKind
+from models.timeseries.calendars import is_open
 from models.volatility.panel import aware, utc
 
 FloatArray = NDArray[np.float64]
@@ -49,9 +50,10 @@ def vault_rows(rows: pd.DataFrame, legs: Sequence[Leg], vault_id: str, hour: int
     -------
     `series` ("vault:<id>"), `kind`, `as_of`, `origin`, `is_origin`, `rv`, `ret`, `close` (1 at the start), `is_held`,
     `n_obs`, `n_expected` (legs with a value, legs), `share_imputed` (weighted), `closed_share` (share of the risky
-    weight whose market was closed that day), `approximate`. The history starts where every leg has begun. A day on
-    which a rate's market is closed adds nothing for that leg; if all legs are closed, the day is left out. A leg that
-    is missing makes the day missing.
+    weight without a print that day), `approximate`. The history starts where every leg has begun and ends with the
+    hourly legs, if there are any: a rate closes at midnight, in the middle of a vault day that is still running. A day
+    on which a rate's market is closed adds nothing for that leg; nor does an open day without a print, but that counts
+    as imputed. If no leg has a print, the day is left out. A leg that is missing makes the day missing.
 
     Raises
     ------
@@ -62,7 +64,8 @@ def vault_rows(rows: pd.DataFrame, legs: Sequence[Leg], vault_id: str, hour: int
     if not risky:
         raise ValueError(f"vault {vault_id} has no risky leg with a weight: nothing to score")
     own = {leg.series: _leg_rows(rows, leg, hour) for leg in risky}
-    end = max(part.index[-1] for part in own.values() if len(part))
+    hourly = [own[leg.series] for leg in risky if leg.kind in HOURLY]
+    end = max(part.index[-1] for part in hourly or own.values())
     start = max(part.index[0] for part in own.values())
     days = pd.date_range(start, end, freq="D")
     aligned = {leg.series: _on_days(own[leg.series], days, leg.kind) for leg in risky}
@@ -171,7 +174,8 @@ def _leg_rows(rows: pd.DataFrame, leg: Leg, hour: int) -> pd.DataFrame:
 
 
 def _on_days(part: pd.DataFrame, days: pd.DatetimeIndex, kind: SeriesKind) -> pd.DataFrame:
-    """One row per vault day. A rate without a row is closed (zero return) for a weekend's length, then missing."""
+    """One row per vault day. A rate without a row is still (zero return) for a weekend's length, then missing; on a
+    day of the currency week that stillness is assumed, not seen: it counts as imputed."""
     out = part.reindex(days)
     closed = np.zeros(len(days), dtype=bool)
     if kind not in HOURLY:
@@ -179,8 +183,10 @@ def _on_days(part: pd.DataFrame, days: pd.DatetimeIndex, kind: SeriesKind) -> pd
         since = np.arange(len(days)) - np.maximum.accumulate(position)
         closed = (since > 0) & (since <= MAX_CLOSED_DAYS) & (np.maximum.accumulate(position) >= 0)
     out.loc[closed, ["rv", "ret"]] = 0.0
+    published = days.normalize() - pd.Timedelta(days=1)  # what a vault day takes in closed on the date before its end
+    is_closed_market = closed & ~is_open(published, Calendar.FX_WEEK)
     return out.assign(
         closed=closed,
         is_held=out["is_held"].ffill().fillna(0.0).astype(bool),
-        share_imputed=out["share_imputed"].fillna(pd.Series(np.where(closed, 0.0, 1.0), days)),
+        share_imputed=out["share_imputed"].fillna(pd.Series(np.where(is_closed_market, 0.0, 1.0), days)),
     )

@@ -74,6 +74,30 @@ def test_a_rate_that_falls_silent_is_missing_not_closed() -> None:
     assert got.loc[age > 5, "rv"].isna().all()
 
 
+def test_an_open_day_without_a_print_counts_as_imputed(legs_of_60_days: pd.DataFrame) -> None:
+    legs = [Leg("BTC", COIN, 0.6), Leg("USDNGN:x", FIXING, 0.2)]
+    wednesday = pd.Timestamp("2022-01-20", tz="UTC")  # what was published on Wednesday 19th
+    hole = legs_of_60_days[(legs_of_60_days["series"] == "BTC") | (legs_of_60_days["as_of"] != wednesday)]
+    whole, got = (vault_rows(rows, legs, "v").set_index("as_of") for rows in (legs_of_60_days, hole))
+    assert (whole["share_imputed"] == 0.0).all()
+    assert got["share_imputed"].drop(wednesday).eq(0.0).all()
+    assert got.loc[wednesday, "share_imputed"] == pytest.approx(0.25)
+    assert got.loc[wednesday, "rv"] == pytest.approx(0.36 * 9e-4)
+
+
+@pytest.mark.parametrize("late_h", [1, 5])
+def test_a_rate_that_is_ahead_of_late_coins_does_not_reach_into_the_future(
+    hourly_coin: pd.DataFrame, late_h: int
+) -> None:
+    midnight = hourly_coin["as_of"].max().normalize()
+    newest = midnight - pd.Timedelta(hours=late_h)  # the coin is late, the rate of that day is already there
+    rate = _rows("R", np.zeros(29), np.full(29, 1e-4), start="2022-01-02")
+    rows = pd.concat([hourly_coin[hourly_coin["as_of"] <= newest], rate[rate["as_of"] <= midnight]])
+    got = vault_rows(rows, [Leg("AAA", COIN, 0.5), Leg("R", FIXING, 0.5)], "v", hour=newest.hour)
+    assert got["as_of"].iloc[-1] == newest
+    assert got["rv"].notna().all()
+
+
 def test_any_hour_of_the_day(hourly_coin: pd.DataFrame) -> None:
     got = vault_rows(hourly_coin, [Leg("AAA", COIN, 0.6)], "v", hour=13)
     assert set(got["as_of"].dt.hour) == {13}
