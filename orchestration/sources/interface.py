@@ -23,7 +23,7 @@ class Reject:
 
     dataset: Dataset
     series: str
-    reason: str  # one of a short list: impossible_date, not_a_number, not_positive, schema
+    reason: str  # one of a short list: impossible_date, not_a_number, not_positive, negative, schema
     detail: str
     payload: dict[str, Any]
 

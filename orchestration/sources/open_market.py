@@ -27,7 +27,8 @@ def open_market(settings: Settings, state: StateStore | None = None, universe: U
     if choice.mode is DataMode.SIMULATED:
         return SimulatedMarket(known, settings.seed)
     if choice.mode is DataMode.REPLAY and choice.directory is not None:
-        return ReplayMarket(choice.directory, known, choice.until)
+        today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)  # one table a day is read
+        return ReplayMarket(choice.directory, known, choice.until, today)
     if state is None:
         raise SettingsError("BALLAST_MARKET: the live market needs a database that keeps the providers' quotas")
     return LiveMarket(

@@ -53,14 +53,16 @@ def _microseconds(moment: datetime) -> int:
 
 
 @lru_cache(maxsize=2 * len(Dataset))
-def _table(dataset: Dataset, recordings: tuple[Recording, ...], rules: ReplayRules) -> _Table:
+def _table(
+    dataset: Dataset, recordings: tuple[Recording, ...], rules: ReplayRules, today: datetime | None = None
+) -> _Table:
     """Read once a process; a file that changes is another recording and read anew."""
     frames: list[pd.DataFrame] = []
     rejects: list[PlacedReject] = []
     errors: list[ReplayFileError] = []
     for recording in recordings:
         try:
-            rows = rows_of(recording, *read(recording), rules)
+            rows = rows_of(recording, *read(recording), rules, today)
         except ReplayFileError as error:
             errors.append(error)
             continue
@@ -81,13 +83,16 @@ def _table(dataset: Dataset, recordings: tuple[Recording, ...], rules: ReplayRul
 
 
 class ReplayMarket(Market):
-    """See the module. `unused` names the tables of the folder that are not played."""
+    """See the module. `unused` names the tables of the folder that are not played. `today`: the wall's day; rows that
+    are dated far beyond it are typing errors."""
 
     mode = DataMode.REPLAY
 
-    def __init__(self, directory: Path, universe: Universe, until: datetime | None = None) -> None:
+    def __init__(
+        self, directory: Path, universe: Universe, until: datetime | None = None, today: datetime | None = None
+    ) -> None:
         self.name = f"replay:{directory}"
-        self._until = until
+        self._until, self._today = until, today
         self._rules = universe.replay
         self._recordings, self.unused = discover(directory)
         if not self._recordings:
@@ -95,7 +100,7 @@ class ReplayMarket(Market):
 
     def _read(self, dataset: Dataset) -> _Table:
         mine = tuple(r for r in self._recordings if r.layout.dataset is dataset)
-        return _table(dataset, mine, self._rules)
+        return _table(dataset, mine, self._rules, self._today)
 
     def _read_all(self) -> dict[Dataset, _Table]:
         return {dataset: self._read(dataset) for dataset in Dataset}
@@ -160,7 +165,7 @@ class ReplayMarket(Market):
         for ts in (hourly, *(table.frame["ts"] for table in tables.values())):
             if len(ts):
                 return pd.Timestamp(ts.iloc[0]).floor("h").to_pydatetime()
-        raise ReplayError(f"{self.name}: no row can be played; {'; '.join(str(e) for e in self.problems())}")
+        raise self._nothing()
 
     def history_end(self) -> datetime:
         """The first full hour at which every row of the folder is known, or the moment asked for."""
@@ -168,8 +173,15 @@ class ReplayMarket(Market):
             return self._until
         newest = [t.frame["available_at"].max() for t in self._read_all().values() if len(t.frame)]
         if not newest:
-            raise ReplayError(f"{self.name}: no row can be played; {'; '.join(str(e) for e in self.problems())}")
+            raise self._nothing()
         return pd.Timestamp(max(newest)).ceil("h").to_pydatetime()
+
+    def _nothing(self) -> ReplayError:
+        """Why no row can be played: the files that cannot be read, else the first row that is none, else no rows."""
+        rejects = [placed.reject for table in self._read_all().values() for placed in table.rejects]
+        why = [str(error) for error in self.problems()]
+        why += [f"{len(rejects)} rows refused, first {r.series}: {r.reason}: {r.detail}" for r in rejects[:1]]
+        return ReplayError(f"{self.name}: no row can be played; {'; '.join(why) or 'the files hold headers only'}")
 
     def problems(self) -> tuple[ReplayFileError, ...]:
         """The files that cannot be played."""

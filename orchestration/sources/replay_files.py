@@ -170,4 +170,8 @@ def read(recording: Recording) -> tuple[pd.DataFrame, list[str]]:
         raise ReplayFileError(recording.name, f"cannot be read: {error}") from error
     if lacking:
         raise ReplayFileError(recording.name, f"column {lacking[0]!r} is missing; it has {', '.join(header) or 'none'}")
-    return table.to_pandas(), ragged
+    named = [name for name in header if name]  # a comma at the end of each line makes a column without a name
+    twice = next((name for name in named if named.count(name) > 1), None)
+    if twice is not None:
+        raise ReplayFileError(recording.name, f"column {twice!r} is there twice: which one counts cannot be known")
+    return table.select(named).to_pandas(), ragged

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -16,6 +17,7 @@ import pandas as pd
 from models.contracts.market import COLUMNS, Dataset, RateKind, SourceRegime
 from orchestration.sources.interface import Reject
 from orchestration.sources.replay_files import FileKind, Recording
+from orchestration.sources.replay_times import dreamt, nominal_date, possible
 from orchestration.universe_schema import ReplayRules
 
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?"
@@ -23,6 +25,7 @@ NOT_POSITIVE = r"-.*|[+]?0*\.?0*(?:[eE].*)?"
 INTERVAL = r"[1-9]\d*[mhd]"
 DATE = r"\d{4}-\d{2}-\d{2}(?:[T ].*)?"
 HOUR = pd.Timedelta(hours=1)
+LARGEST = 1e15  # no price, rate or volume of one bar reaches it, in any unit
 UNIT_SECONDS = {"m": 60, "h": 3600, "d": 86400}
 # BTCUSDT, BTC-PERP, BTC-USDT-SWAP and BTCUSD_PERP are all futures of BTC.
 FUTURES_TAIL = re.compile(r"[-_/]?(?:USDT|USDC|BUSD|USD)?(?:[-_](?:PERP|SWAP|PERPETUAL))?(?::USDT)?$")
@@ -69,6 +72,7 @@ class _Shape:
     numbers: tuple[str, ...]  # required, any sign
     optional: tuple[str, ...] = ()
     integers: tuple[str, ...] = ()
+    not_negative: tuple[str, ...] = ()  # of the optional ones
     identity: Callable[[pd.DataFrame, Recording, ReplayRules], dict[str, Any]] = lambda *_: {}
 
 
@@ -121,27 +125,31 @@ _SHAPES: dict[FileKind, _Shape] = {
     FileKind.STREET: _Shape(
         {"tradable_base": "depth_base"}, ("rate",), (),
         ("open", "low", "high", "bid", "ask", "vwap", "mode_price", "depth_base", "hhi"), ("n_offers",),
-        identity=_street_identity,
+        ("depth_base", "hhi"), identity=_street_identity,
     ),
     FileKind.CANDLES: _Shape(
-        {}, (*_BAR, "close"), (), ("volume_base", "volume_quote"), ("trades",), identity=_candle_identity
+        {}, (*_BAR, "close"), (), ("volume_base", "volume_quote"), ("trades",), ("volume_base", "volume_quote"),
+        identity=_candle_identity,
     ),
     FileKind.FUNDING: _Shape({}, (), ("funding_rate",), identity=lambda frame, *_: _futures_identity(frame)),
     FileKind.OPEN_INTEREST: _Shape(
-        {}, (), (), ("oi_base", "oi_usd"), identity=lambda frame, *_: _futures_identity(frame)
+        {}, (), (), ("oi_base", "oi_usd"), (), ("oi_base", "oi_usd"), lambda frame, *_: _futures_identity(frame)
     ),
     FileKind.VAULT: _Shape(
-        {"pps": "share_price"}, ("share_price",), (), ("tvl_usd",), ("ledger",),
+        {"pps": "share_price"}, ("share_price",), (), ("tvl_usd",), ("ledger",), ("tvl_usd",),
         identity=lambda frame, *_: {"series": "vault:" + frame["vault_id"], "interval": "irregular",
                                     "base": frame["vault_id"], "quote": "USD"},
     ),
 }  # fmt: skip
 
 
-def rows_of(recording: Recording, raw: pd.DataFrame, ragged: list[str], rules: ReplayRules) -> Rows:
+def rows_of(
+    recording: Recording, raw: pd.DataFrame, ragged: list[str], rules: ReplayRules, today: datetime | None = None
+) -> Rows:
     """The rows of one recording with `available_at`, and a Reject for each row that cannot be one.
 
-    Funding has no interval yet: it shows only in the whole of a series (`funding_intervals`).
+    `today`: wall time, to tell a typing error from a recording that reaches into the future. Funding has no interval
+    yet: it shows only in the whole of a series (`funding_intervals`).
     """
     kind, shape = recording.layout.kind, _SHAPES[recording.layout.kind]
     frame = raw.rename(columns=shape.rename)
@@ -153,15 +161,15 @@ def rows_of(recording: Recording, raw: pd.DataFrame, ragged: list[str], rules: R
         frame["source_regime"] = regime.fillna(SourceRegime.FREE.value)
     text = frame["ts"].str.strip()
     ts = pd.to_datetime(text.where(text.str.fullmatch(DATE).fillna(False)), format="ISO8601", utc=True, errors="coerce")
-    frame["ts"] = ts.astype("datetime64[us, UTC]")
-    frame["available_at"] = _available_at(frame, kind, rules)
+    frame["ts"] = ts.astype("datetime64[us, UTC]").where(possible(ts) & ~dreamt(ts, today))
+    frame["available_at"] = _available_at(frame, kind, rules, today)
     problem = _problems(frame, kind, shape)
     bad = problem["reason"].notna()
     rejects = _rejects(recording, raw[bad], frame[bad], text[bad], problem[bad], ragged)
     return Rows(frame[~bad].reset_index(drop=True), rejects)
 
 
-def _available_at(frame: pd.DataFrame, kind: FileKind, rules: ReplayRules) -> pd.Series:
+def _available_at(frame: pd.DataFrame, kind: FileKind, rules: ReplayRules, today: datetime | None) -> pd.Series:
     lag_of = {
         FileKind.FX_HOURLY: rules.kinds.hourly_rates,
         FileKind.STREET: rules.kinds.street,
@@ -176,7 +184,7 @@ def _available_at(frame: pd.DataFrame, kind: FileKind, rules: ReplayRules) -> pd
         known += pd.to_timedelta(frame["interval"].map(lengths), unit="s").astype("timedelta64[us]")
     if kind is FileKind.FX_HOURLY:
         saved = pd.to_datetime(frame["committed_at"], format="ISO8601", utc=True, errors="coerce")
-        known = saved.astype("datetime64[us, UTC]").fillna(known)
+        known = saved.astype("datetime64[us, UTC]").where(possible(saved) & ~dreamt(saved, today)).fillna(known)
         known = known.where(~(known < frame["ts"]), frame["ts"])  # nothing is known before it happens
     return known
 
@@ -193,9 +201,13 @@ def _problems(frame: pd.DataFrame, kind: FileKind, shape: _Shape) -> pd.DataFram
             detail[new] = what[new] if isinstance(what, pd.Series) else what
 
     mark(frame["ts"].isna(), "impossible_date", "the date does not exist or is not YYYY-MM-DD[THH:MM:SSZ]")
+    if kind is FileKind.CANDLES and len(frame):
+        grid = min(pd.Timedelta(seconds=interval_seconds(str(frame["interval"].iloc[0]))), HOUR)
+        mark(frame["ts"] != frame["ts"].dt.floor(grid), "impossible_date", "the bar does not open on its grid")
     for name in ("series", "source", "exchange", "interval"):
         if name in frame:
             mark(frame[name].isna(), "schema", f"{name} is missing")
+            mark(frame[name].str.contains("\0", regex=False).fillna(False), "schema", f"{name} holds a zero byte")
     if kind is FileKind.OPEN_INTEREST:
         known = frame["interval"].str.fullmatch(INTERVAL).fillna(False)
         mark(~known, "schema", "interval is not a number of minutes, hours or days")
@@ -215,6 +227,9 @@ def _problems(frame: pd.DataFrame, kind: FileKind, shape: _Shape) -> pd.DataFram
         mark(~(fits | (cells.isna() & (name not in required))), "not_a_number", name + " is " + cells.fillna("missing"))
         if name in shape.positive:
             mark(cells.str.fullmatch(NOT_POSITIVE).fillna(False), "not_positive", name + " is " + cells)
+        if name in shape.not_negative:
+            mark(cells.str.startswith("-").fillna(False), "negative", name + " is " + cells)
+        mark(fits & (cells.where(fits).astype(float).abs() >= LARGEST), "not_a_number", name + " is " + cells)
     if kind is FileKind.OPEN_INTEREST:
         present = frame.reindex(columns=["oi_base", "oi_usd"]).notna().any(axis=1)
         mark(~present, "not_a_number", "neither oi_base nor oi_usd is given")
@@ -231,7 +246,7 @@ def _rejects(
 ) -> list[PlacedReject]:
     dataset = recording.layout.dataset
     placed = []
-    payloads = raw.astype(object).where(raw.notna(), None).to_dict("records")
+    payloads = _printable(raw).to_dict("records")
     series = frame["series"].where(frame["series"].notna(), recording.name)
     for payload, name, ts, known, written, why, what in zip(
         payloads, series, frame["ts"], frame["available_at"], text, problem["reason"], problem["detail"], strict=True
@@ -239,7 +254,7 @@ def _rejects(
         when = ts if pd.notna(ts) else nominal_date(str(written))
         reject = Reject(dataset, str(name), why, what, {"file": recording.name, **payload})
         placed.append(PlacedReject(when, known if pd.notna(known) else when + pd.Timedelta(days=1), reject))
-    for line in ragged:
+    for line in (_without_zero_bytes(line) for line in ragged):
         when = nominal_date(line)
         reject = Reject(
             dataset, recording.name, "schema", "wrong number of cells", {"file": recording.name, "line": line}
@@ -248,15 +263,14 @@ def _rejects(
     return placed
 
 
-def nominal_date(text: str) -> pd.Timestamp:
-    """Where a row without a valid date belongs in time: 2011-09-31 is the day after 2011-09-30.
+def _without_zero_bytes(text: str) -> str:
+    """A crash leaves zero bytes at the end of a file; PostgreSQL stores none."""
+    return text.replace("\0", "\ufffd")
 
-    The epoch when nothing like a date is in the text: such a row is reported with the first of its history.
-    """
-    found = re.search(r"(\d{4})-(\d{1,2})-(\d{1,2})", text)
-    if not found or not (1 <= int(found[2]) <= 12 and 1900 <= int(found[1]) <= 2200):
-        return pd.Timestamp(0, tz="UTC")
-    return pd.Timestamp(f"{found[1]}-{int(found[2]):02d}-01", tz="UTC") + pd.Timedelta(days=int(found[3]) - 1)
+
+def _printable(raw: pd.DataFrame) -> pd.DataFrame:
+    cells = raw.astype(object).where(raw.notna(), None)
+    return cells.map(_without_zero_bytes, na_action="ignore") if len(cells) else cells
 
 
 def funding_intervals(frame: pd.DataFrame) -> pd.Series:

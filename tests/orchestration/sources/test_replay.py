@@ -13,7 +13,8 @@ from models.contracts.market import COLUMNS, DataMode, Dataset, SeriesKind
 from orchestration.settings import DEFAULT_UNIVERSE
 from orchestration.sources.interface import Fetch
 from orchestration.sources.replay import ReplayError, ReplayMarket
-from orchestration.sources.replay_tables import candle_pair, futures_coin, nominal_date
+from orchestration.sources.replay_tables import candle_pair, futures_coin
+from orchestration.sources.replay_times import nominal_date
 from orchestration.universe import load_universe
 
 UNIVERSE = load_universe(DEFAULT_UNIVERSE)
@@ -243,6 +244,52 @@ def test_a_row_that_cannot_be_one_is_rejected_with_its_payload(
     assert reject.payload.get("line") == cells or reject.payload.get("quote") == "NGN"
 
 
+@pytest.mark.parametrize(
+    ("cells", "reason", "detail"),
+    [
+        ("2020-01-01T02:00:00Z,1,2,1,1,-5,,,s", "negative", "volume_base is -5"),
+        ("2020-01-01T02:00:00Z,1,2,1,1,1e20,,,s", "not_a_number", "volume_base is 1e20"),
+        ("2020-01-01T02:00:00Z,1,2,1,1,5,,,s\0", "schema", "source holds a zero byte"),
+        ("2020-01-01T02:17:00Z,1,2,1,1,5,,,s", "impossible_date", "does not open on its grid"),
+        ("1970-01-01T00:00:00Z,1,2,1,1,5,,,s", "impossible_date", "does not exist"),
+        ("0001-01-01T00:00:00Z,1,2,1,1,5,,,s", "impossible_date", "does not exist"),
+        ("9999-12-31T23:00:00Z,1,2,1,1,5,,,s", "impossible_date", "does not exist"),
+        ("2029-01-01T00:00:00Z,1,2,1,1,5,,,s", "impossible_date", "does not exist"),
+        ("\0\0\0", "schema", "wrong number of cells"),
+    ],
+)
+def test_a_bar_that_cannot_be_one_neither_plays_nor_moves_the_clock(
+    tmp_path: Path, cells: str, reason: str, detail: str
+) -> None:
+    files = folder(tmp_path, candles_1h__BTC=f"{BARS.strip()}\n{cells}")
+    market = ReplayMarket(files, UNIVERSE, today=datetime(2026, 1, 1, tzinfo=UTC))
+    fetched = everything(market, Dataset.CANDLES)
+    assert len(fetched.frame) == 2
+    assert [(r.reason, detail in r.detail) for r in fetched.rejects] == [(reason, True)]
+    assert "\0" not in str(fetched.rejects[0].payload.values())
+    assert (market.history_start().year, market.history_end()) == (2020, datetime(2020, 1, 1, 2, tzinfo=UTC))
+
+
+def test_a_recording_that_goes_on_into_the_future_is_played(tmp_path: Path) -> None:
+    market = ReplayMarket(folder(tmp_path, candles_1h__BTC=BARS), UNIVERSE, today=datetime(2019, 12, 31, tzinfo=UTC))
+    assert len(everything(market, Dataset.CANDLES).frame) == 2
+
+
+def test_a_saving_time_of_another_age_gives_way_to_the_usual_lag(tmp_path: Path) -> None:
+    hour = "ts,base,quote,rate,committed_at,source\n2012-01-01T00:00:00Z,USD,NGN,160,9999-12-31T23:59:59Z,s\n"
+    market = ReplayMarket(folder(tmp_path, fx_hourly=hour), UNIVERSE)
+    assert market.history_end() == datetime(2012, 1, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("ts,open,high,low,close", "headers only"), ("ts,open,high,low,close\n1,1,1,1,1", "1 rows refused, first BTC")],
+)
+def test_a_folder_without_a_row_says_why(tmp_path: Path, text: str, why: str) -> None:
+    with pytest.raises(ReplayError, match=why):
+        ReplayMarket(folder(tmp_path, candles_1h__BTC=text), UNIVERSE).history_end()
+
+
 def test_rows_with_impossible_dates_of_their_own_file(tmp_path: Path) -> None:
     bad = "raw_date,base,quote,rate,source\n2011-09-31,USD,AED,3.67,git\n"
     market = ReplayMarket(folder(tmp_path, fx_daily=DAILY, fx_daily_bad_dates=bad), UNIVERSE)
@@ -269,6 +316,7 @@ def test_nominal_date(text: str, expected: str) -> None:
         ("fx_daily.csv", b"ts,base,quote,price,source\n2020-01-01,USD,NGN,1,s\n", "column 'rate' is missing"),
         ("fx_daily.csv", b"2020-01-01,USD,NGN,1,s\n", "column 'ts' is missing"),
         ("fx_daily.csv", b"", "cannot be read"),
+        ("fx_daily.csv", b"ts,base,quote,rate,rate,source\n2020-01-01,USD,NGN,1,2,s\n", "column 'rate' is there twice"),
         ("fx_daily.csv.gz", gzip.compress(DAILY.strip().encode() * 50)[:-30], "Truncated"),
         ("fx_daily.csv.gz", b"ts,base,quote,rate,source\n", "cannot be read"),
         ("fx_daily.csv", b"ts,base,quote,rate,source\n2020-01-01,USD,NGN,1,\xff\n", "invalid UTF8"),
@@ -286,6 +334,11 @@ def test_a_bad_file_fails_alone_and_is_named(tmp_path: Path, name: str, content:
     (failed,) = [a for a in rates.answers if a.outcome == "failed"]
     assert (failed.error_kind, failed.rows) == ("bad_file", 0)
     assert all(a.outcome == "ok" for a in everything(market, Dataset.CANDLES).answers)
+
+
+def test_columns_without_a_name_are_ignored(tmp_path: Path) -> None:
+    market = ReplayMarket(folder(tmp_path, fx_daily="ts,base,quote,rate,source,,\n2020-01-01,USD,NGN,1,s,,"), UNIVERSE)
+    assert everything(market, Dataset.FX_RATES).frame["rate"].tolist() == ["1"]
 
 
 def test_files_are_found_by_their_columns_too(tmp_path: Path) -> None:
