@@ -17,6 +17,7 @@ from packaging.version import Version, parse
 
 from orchestration import keys, quiet
 from orchestration.dbt_command import DBT_DIR, EXECUTABLE, existing_manifest
+from orchestration.dbt_deploy import DEPLOY_TAG
 
 with quiet.libraries():  # it imports sqlglotrs, which warns of its own end (dagster-dbt 0.29.27)
     from dagster_dbt import (
@@ -29,7 +30,7 @@ with quiet.libraries():  # it imports sqlglotrs, which warns of its own end (dag
     )
 
 POOL = "dbt"  # one dbt run at a time: two of them deadlock on DDL (dbt-core#2801)
-ONLY_AT_DEPLOY = "tag:deploy"  # what changes with the software and not with the data
+ONLY_AT_DEPLOY = f"tag:{DEPLOY_TAG}"
 _BUILD = ("build", "--exclude-resource-type", "unit_test")  # unit tests judge the software: the test suite runs them
 
 

@@ -40,16 +40,6 @@ def code_hash(root: Path = PROJECT_ROOT) -> str:
     return digest.hexdigest()[:_SHORT]
 
 
-def views_hash(root: Path = PROJECT_ROOT) -> str:
-    """Hash of the dbt project: views made from another one have to be made again."""
-    digest = hashlib.sha256()
-    for path in sorted((root / "dbt_project").rglob("*")):
-        if path.suffix in (".sql", ".yml") and path.is_file():
-            digest.update(f"{path.relative_to(root).as_posix()}\n".encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:_SHORT]
-
-
 def evaluation_id(panel: str, horizon_days: int, data: str, code: str) -> str:
     """Identity of an evaluation: the same inputs never have to be evaluated twice."""
     return f"{panel}-{horizon_days}d-{hashlib.sha256(f'{data}{code}'.encode()).hexdigest()[:_SHORT]}"

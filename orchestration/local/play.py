@@ -22,6 +22,8 @@ from models.contracts import jobs as names
 from models.contracts.clock import MarketClock
 from models.contracts.market import DataMode
 from orchestration import keys, quiet
+from orchestration.dbt_command import target_folder
+from orchestration.dbt_deploy import is_deployed, mark_deployed
 from orchestration.definitions import build_definitions
 from orchestration.folders import logs
 from orchestration.jobs import DEPLOY, INGEST, PLAY
@@ -29,13 +31,11 @@ from orchestration.local.database import workspace_databases
 from orchestration.local.devnet_process import running_devnet
 from orchestration.local.progress import Progress
 from orchestration.partitions import Calendar, partition_of, weekly_partitions, write_calendar
-from orchestration.provenance import views_hash
 from orchestration.resources.workspace import Workspace
 from orchestration.settings import Settings
 
 PLAYED_TAG = "ballast/played"
 _DBT_SAID = "Errors parsed from dbt logs:"
-VIEWS_TAG = "ballast/views"
 # Scheduled jobs that a play stands in for, by the step that ends them.
 _STANDS_FOR = {
     names.HOURLY_REFRESH: "risk__target_allocations",
@@ -81,14 +81,27 @@ def play(settings: Settings, progress: Progress) -> PlayResult:
             with running_devnet(settings, progress), dg.DagsterInstance.get() as instance:
                 told = _Play(instance, definitions, workspace, progress)
                 told.heal()
-                if not told.has_succeeded(DEPLOY, views := {VIEWS_TAG: views_hash()}):
-                    told.run(DEPLOY, views)
+                told.deploy()
                 told.run(INGEST, _weeks(instance, calendar, workspace.now()))
                 told.run(PLAY, {})
                 told.record()
         finally:
             workspace.close()
     return PlayResult(tuple(told.failures), told.rows, tuple(told.run_ids), time.monotonic() - began)
+
+
+def deploy(settings: Settings, progress: Progress) -> bool:
+    """Make the views of the installed software where the database lacks them: all that a new version asks of a market
+    that was played before. False when it failed, which was told to `progress`."""
+    with quiet.libraries(), _aside(settings):
+        workspace = Workspace.of(settings, workspace_databases(settings).ballast)
+        try:
+            with dg.DagsterInstance.get() as instance:
+                told = _Play(instance, build_definitions(settings), workspace, progress)
+                told.deploy()
+        finally:
+            workspace.close()
+    return not told.failures
 
 
 @contextmanager
@@ -140,9 +153,14 @@ class _Play:
         for run in self.instance.get_runs(dg.RunsFilter(tags={PLAYED_TAG: "yes"}, statuses=alive)):
             self.instance.report_run_failed(run, "the process of this run was ended before the run was")
 
-    def has_succeeded(self, job: str, tags: Mapping[str, str]) -> bool:
-        found = dg.RunsFilter(job_name=job, tags=dict(tags), statuses=[dg.DagsterRunStatus.SUCCESS])
-        return self.instance.get_runs_count(found) > 0
+    def deploy(self) -> None:
+        """Make the views of the installed software, unless the database has them already."""
+        warehouse, target = self.workspace.warehouse, target_folder(self.workspace.settings)
+        if is_deployed(warehouse, target):
+            return
+        self.run(DEPLOY, {})
+        if not self.failures:
+            mark_deployed(warehouse)
 
     def run(self, job: str, tags: Mapping[str, str]) -> None:
         """Run a job to its end, unless a part before it failed: its tables would only be half of what they say."""

@@ -7,6 +7,8 @@ import argparse
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
+from orchestration.dbt_command import target_folder
+from orchestration.dbt_deploy import is_deployed
 from orchestration.local import report, stack
 from orchestration.local.commands.common import CommandError, Context, Subparsers, leaf
 from orchestration.local.database import Databases
@@ -14,6 +16,7 @@ from orchestration.local.locks import hold
 from orchestration.local.prepare import make_folders, prepare
 from orchestration.local.progress import ConsoleProgress, Progress
 from orchestration.local.workspace import opened
+from orchestration.resources.warehouse_tables import Tables
 from orchestration.settings import Settings
 
 LOCK = "run.lock"
@@ -57,3 +60,17 @@ def play_once(settings: Settings, databases: Databases, progress: Progress) -> i
     except (DevnetDown, ProviderError, ReplayError, ReplayFileError, SimulationError) as error:
         raise CommandError(str(error)) from error
     return 0 if result.ok else 1
+
+
+def deploy_once(settings: Settings, databases: Databases, progress: Progress) -> bool:
+    """Views of the installed software in a market that was played before; False when they could not be made."""
+    database = Tables.connect(databases.ballast)
+    try:
+        if is_deployed(database, target_folder(settings)):
+            return True
+    finally:
+        database.close()
+    progress.note("the views of this market are missing or of another version: made anew")
+    from orchestration.local.play import deploy  # Dagster, as above
+
+    return deploy(settings, progress)

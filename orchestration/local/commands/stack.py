@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 from orchestration.local import market_clock, stack
 from orchestration.local.commands.common import CommandError, Context, Subparsers, leaf
-from orchestration.local.commands.play import play_once
-from orchestration.local.database import server_running
+from orchestration.local.commands.play import deploy_once, play_once
+from orchestration.local.database import Databases, server_running
 from orchestration.local.environment import library_environment
 from orchestration.local.prepare import prepare
-from orchestration.local.progress import ConsoleProgress
+from orchestration.local.progress import ConsoleProgress, Progress
 from orchestration.local.report import minute
 from orchestration.local.services import Service, service_table
 from orchestration.local.workspace import opened, running_stacks
@@ -41,10 +41,7 @@ def up(context: Context, options: argparse.Namespace) -> int:
     progress = ConsoleProgress(context.console)
     with opened(settings, keep_running=True) as databases:
         prepare(settings, databases, progress)
-        if not market_clock.is_played(databases.ballast):
-            progress.note("this market has not been played yet: once through first")
-            if play_once(settings, databases, progress) != 0:
-                raise CommandError("the market could not be played: see above, then `make up` again")
+        make_servable(settings, databases, progress)
         progress.started("services")
         environment = library_environment(settings, databases)
         stack.start(settings.workspace, services, environment, lambda item: progress.note(f"{item.title} is ready"))
@@ -55,6 +52,16 @@ def up(context: Context, options: argparse.Namespace) -> int:
         context.console.print(f"Market clock: {told}", highlight=False)
     context.console.print(f"Up:   {addresses(services)}", highlight=False, soft_wrap=True)
     return 0
+
+
+def make_servable(settings: Settings, databases: Databases, progress: Progress) -> None:
+    """Play the market if it never was, else bring its views up to this version. Raises CommandError."""
+    if not market_clock.is_played(databases.ballast):
+        progress.note("this market has not been played yet: once through first")
+        if play_once(settings, databases, progress) != 0:
+            raise CommandError("the market could not be played: see above, then `make up` again")
+    elif not deploy_once(settings, databases, progress):
+        raise CommandError("the views of this version could not be made: see above, then `make up` again")
 
 
 def down(context: Context, options: argparse.Namespace) -> int:
