@@ -64,12 +64,13 @@ def scoring_questions(warehouse: Warehouse, kind: SeriesKind, newest: Mapping[st
         return []
     ids, since = sorted(newest), min(newest.values()) - timedelta(days=HISTORY_DAYS)
     if kind not in HOURLY:
-        return [Question(_recent(features.origins(warehouse, kind, ids, since)), frozenset(ids))]
+        rows = _come(features.origins(warehouse, kind, ids, since), newest)
+        return [Question(_recent(rows), frozenset(ids))]
     hours: dict[int, set[str]] = {}
     for series, moment in newest.items():
         hours.setdefault(moment.hour, set()).add(series)
     return [
-        Question(_recent(features.same_hour(warehouse, kind, ids, hour, since)), frozenset(asked))
+        Question(_recent(_come(features.same_hour(warehouse, kind, ids, hour, since), newest)), frozenset(asked))
         for hour, asked in sorted(hours.items())
     ]
 
@@ -91,7 +92,7 @@ def vault_scoring_rows(
         else features.origins(warehouse, kind, ids, since)
         for kind, ids in _by_kind(legs).items()
     ]
-    rows = pd.concat(parts, ignore_index=True)
+    rows = _come(pd.concat(parts, ignore_index=True), newest)
     if rows["series"].nunique() < len({leg.series for leg in legs}):
         return pd.DataFrame()
     return _recent(_until_last_value(vault_rows(rows, legs, vault.id, at)))
@@ -111,6 +112,11 @@ def _until_last_value(rows: pd.DataFrame) -> pd.DataFrame:
     if not len(known):
         return rows.iloc[:0]
     return rows if len(rows) - 1 - known[-1] <= MAX_CLOSED_DAYS else rows.iloc[: known[-1] + 1]
+
+
+def _come(rows: pd.DataFrame, newest: Mapping[str, datetime]) -> pd.DataFrame:
+    """Without rows of days that have not closed yet: `newest` is the last that had, by series."""
+    return rows[rows["as_of"] <= pd.to_datetime(rows["series"].map(newest), utc=True)]
 
 
 def _recent(rows: pd.DataFrame) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from models.contracts.market import DataMode, SeriesKind, SeriesSpec
 from models.contracts.score import Score, ScoreStatus
 from models.contracts.tables import ML_PREDICTIONS, ML_PROMOTIONS, RISK_SCORES, RISK_TARGET_ALLOCATIONS
 from models.contracts.vault import VaultConfig
+from models.risk.validity import Validity
 from models.volatility.bundle import Bundle, load_bundle
 from orchestration import keys
 from orchestration.assets.promotion import model_name
@@ -27,7 +28,7 @@ from orchestration.resources.model_registry import ModelRegistry, Version
 from orchestration.resources.scores import as_row, latest_score, latest_state
 from orchestration.resources.workspace import Workspace
 
-HOURLY_VALIDITY = timedelta(hours=2)  # two missed ticks mean that nobody is watching
+APPROXIMATE = "approximate: the variance of a vault is joined from those of its legs by their correlations"
 _SHOWN = 60
 
 
@@ -117,10 +118,11 @@ def promoted(workspace: Workspace, registry: ModelRegistry, log: Any) -> dict[st
 
 def score_all(workspace: Workspace, champions: Mapping[str, Version], registry: ModelRegistry) -> list[Score]:
     """Scores of all subjects and horizons, in a fixed order."""
+    now = workspace.now()
     specs = [spec for spec in workspace.series() if spec.scored]
-    newest = features.newest(workspace.warehouse, [spec.id for spec in specs])
-    ages = {spec.id: timedelta(seconds=spec.max_age_s) for spec in specs}
-    stale = {s for s, moment in newest.items() if moment + ages[s] < workspace.now()}
+    newest = features.newest(workspace.warehouse, [spec.id for spec in specs], now)
+    fresh = {spec.id: Validity.of(spec.kind, timedelta(seconds=spec.max_age_s)) for spec in specs}
+    stale = {series for series, moment in newest.items() if fresh[series].until(moment) < now}
     issued: list[Score] = []
     for kind in PANELS:
         if kind is SeriesKind.VAULT:
@@ -128,7 +130,7 @@ def score_all(workspace: Workspace, champions: Mapping[str, Version], registry: 
         else:
             of_kind = {spec.id: newest[spec.id] for spec in specs if spec.kind is kind and spec.id in newest}
             questions = scoring_questions(workspace.warehouse, kind, of_kind)
-            valid, shares = ages, {series: float(series in stale) for series in of_kind}
+            valid, shares = fresh, {series: float(series in stale) for series in of_kind}
         if not questions:
             continue
         for horizon in PROTOCOLS[kind].horizons:
@@ -137,7 +139,7 @@ def score_all(workspace: Workspace, champions: Mapping[str, Version], registry: 
             of_horizon = [
                 score
                 for question in questions
-                for score in _issue(workspace, question, horizon, version, bundle, valid, shares)
+                for score in _issue(workspace.mode, now, question, horizon, version, bundle, valid, shares)
             ]
             issued += sorted(of_horizon, key=lambda score: score.subject)
     return issued
@@ -145,15 +147,17 @@ def score_all(workspace: Workspace, champions: Mapping[str, Version], registry: 
 
 def _vault_panel(
     workspace: Workspace, specs: Sequence[SeriesSpec], newest: Mapping[str, datetime], stale: set[str]
-) -> tuple[list[Question], dict[str, timedelta], dict[str, float]]:
-    questions, shares = [], {}
+) -> tuple[list[Question], dict[str, Validity], dict[str, float]]:
+    known = {spec.id: (spec.kind, timedelta(seconds=spec.max_age_s)) for spec in specs}
+    questions, valid, shares = [], {}, {}
     for vault in workspace.vaults():
         rows = vault_scoring_rows(workspace.warehouse, vault, specs, newest)
         if len(rows):
             subject = f"vault:{vault.id}"
             questions.append(Question(rows, frozenset({subject})))
+            valid[subject] = Validity.of_vault(known[a.series] for a in vault.assets if a.series is not None)
             shares[subject] = _share(vault, stale)
-    return questions, dict.fromkeys(shares, HOURLY_VALIDITY), shares
+    return questions, valid, shares
 
 
 def _share(vault: VaultConfig, stale: set[str]) -> float:
@@ -164,20 +168,21 @@ def _share(vault: VaultConfig, stale: set[str]) -> float:
 
 
 def _issue(
-    workspace: Workspace,
+    mode: DataMode,
+    now: datetime,
     question: Question,
     horizon: int,
     version: Version | None,
     bundle: Bundle | None,
-    valid: Mapping[str, timedelta],
+    valid: Mapping[str, Validity],
     shares: Mapping[str, float],
 ) -> list[Score]:
     """One score a series that is asked. Each is judged at its own last row: how old that is, `valid_until` says."""
-    now, mode, rows = workspace.now(), workspace.mode, question.rows
+    rows = question.rows
     if bundle is None or version is None:
         last = rows.groupby("series")["as_of"].max()
         return [
-            _no_model(str(series), moment.to_pydatetime(), horizon, now, valid[str(series)], mode)
+            _no_model(str(series), moment.to_pydatetime(), horizon, now, valid[str(series)], shares[str(series)], mode)
             for series, moment in last.items()
             if series in question.asked
         ]
@@ -187,9 +192,9 @@ def _issue(
             horizon_days=horizon,
             as_of=row["as_of"].to_pydatetime(),
             issued_at=now,
-            valid_until=row["as_of"].to_pydatetime() + valid[row["series"]],
+            valid_until=valid[row["series"]].until(row["as_of"].to_pydatetime()),
             status=ScoreStatus(row["status"]),
-            reasons=tuple(row["reasons"]),
+            reasons=(*row["reasons"], *caveats(rows, row["series"])),
             score=_number(row["score"]),
             p_spike=_number(row["p_spike"]),
             rv_forecast=_number(row["rv_forecast"]),
@@ -208,12 +213,20 @@ def _issue(
     ]
 
 
-def _no_model(subject: str, as_of: datetime, horizon: int, now: datetime, validity: timedelta, mode: DataMode) -> Score:
+def caveats(rows: pd.DataFrame, subject: str) -> tuple[str, ...]:
+    """What a reader of a score must know, although it lessens no trust in it."""
+    is_approximate = "approximate" in rows and rows.loc[rows["series"] == subject, "approximate"].any()
+    return (APPROXIMATE,) if is_approximate else ()
+
+
+def _no_model(
+    subject: str, as_of: datetime, horizon: int, now: datetime, validity: Validity, share_stale: float, mode: DataMode
+) -> Score:
     return Score(
-        subject=subject, horizon_days=horizon, as_of=as_of, issued_at=now, valid_until=as_of + validity,
+        subject=subject, horizon_days=horizon, as_of=as_of, issued_at=now, valid_until=validity.until(as_of),
         status=ScoreStatus.INSUFFICIENT_DATA, reasons=("no model of this panel has been promoted yet",),
         score=None, p_spike=None, rv_forecast=None, sigma_ann=None, var99=None, es99=None, model_name="none",
-        model_version="none", data_mode=mode, share_imputed=0.0, share_stale=0.0,
+        model_version="none", data_mode=mode, share_imputed=0.0, share_stale=share_stale,
     )  # fmt: skip
 
 

@@ -40,10 +40,14 @@ def same_hour(
     )
 
 
-def newest(warehouse: Warehouse, series: Sequence[str]) -> dict[str, datetime]:
-    """Newest `as_of` of each series; a series without features is left out."""
+def newest(warehouse: Warehouse, series: Sequence[str], now: datetime) -> dict[str, datetime]:
+    """Newest `as_of` of each series that has come by `now`; a series without features is left out.
+
+    A live rate of today is known before its day has closed: it is not scored until then.
+    """
     rows = warehouse.rows(
-        f"select series, max(as_of) as as_of from {FEATURES} where series = any(:series) group by series",
-        {"series": list(series)},
+        f"select series, max(as_of) as as_of from {FEATURES} where series = any(:series) and as_of <= :now "
+        "group by series",
+        {"series": list(series), "now": now},
     )
     return {row["series"]: row["as_of"] for row in rows}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -33,9 +34,14 @@ def as_row(score: Score, run_id: str) -> dict[str, Any]:
         "share_imputed": score.share_imputed,
         "share_stale": score.share_stale,
         "degraded": score.status is ScoreStatus.DEGRADED,
-        "drivers": [asdict(driver) for driver in score.drivers],
+        "drivers": [_finite(asdict(driver)) for driver in score.drivers],
         "run_id": run_id,
     }
+
+
+def _finite(driver: dict[str, Any]) -> dict[str, Any]:
+    """JSON knows no NaN: the value of a feature that is missing (trees can still give it a weight) is null."""
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in driver.items()}
 
 
 def latest_score(warehouse: Warehouse, subject: str, horizon_days: int) -> tuple[Score | None, int | None]:
@@ -62,7 +68,9 @@ def latest_score(warehouse: Warehouse, subject: str, horizon_days: int) -> tuple
         data_mode=DataMode(row["data_mode"]),
         share_imputed=row["share_imputed"],
         share_stale=row["share_stale"],
-        drivers=tuple(Driver(**driver) for driver in row["drivers"]),
+        drivers=tuple(
+            Driver(d["name"], math.nan if d["value"] is None else d["value"], d["contribution"]) for d in row["drivers"]
+        ),
     )
     return score, int(row["id"])
 

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -24,6 +25,15 @@ HELD = replace(
 def test_a_score_survives_the_table(workspace: Workspace) -> None:
     assert workspace.warehouse.append_table(RISK_SCORES, [as_row(SCORE, "run")]) == 1
     assert latest_score(workspace.warehouse, "vault:mixed", 1)[0] == SCORE
+
+
+def test_a_driver_without_a_value_does_not_stop_the_others(workspace: Workspace) -> None:
+    score = replace(SCORE, drivers=(Driver("premium", math.nan, 0.2), SCORE.drivers[0]))
+    assert workspace.warehouse.append_table(RISK_SCORES, [as_row(score, "run")]) == 1
+    found, _ = latest_score(workspace.warehouse, "vault:mixed", 1)
+    assert found is not None
+    assert math.isnan(found.drivers[0].value)
+    assert (found.drivers[0].contribution, found.drivers[1]) == (0.2, SCORE.drivers[0])
 
 
 def test_the_same_score_is_stored_once(workspace: Workspace) -> None:
