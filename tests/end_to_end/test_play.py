@@ -17,6 +17,7 @@ from sqlalchemy.pool import NullPool
 from models.contracts.clock import MarketClock
 from orchestration import quiet
 from orchestration.definitions import build_definitions
+from orchestration.local.commands.stack import make_servable
 from orchestration.local.database import workspace_databases
 from orchestration.local.devnet_process import running_devnet
 from orchestration.local.environment import library_environment
@@ -109,6 +110,16 @@ def tick(market: SmallMarket) -> dg.ExecuteInProcessResult:
         return refreshed
 
 
+def upgrade(market: SmallMarket) -> None:
+    """What `ballast up` does before it serves, on a market that lost a view and whose mark is another version's."""
+    databases = workspace_databases(market.settings)
+    with create_engine(market.url, poolclass=NullPool).begin() as connection:
+        connection.execute(text("drop view serving.risk_current"))
+        connection.execute(text("comment on schema serving is 'deployed as another'"))
+    export(library_environment(market.settings, databases))
+    make_servable(market.settings, databases, Silent())
+
+
 def test_a_market_is_killed_played_played_again_and_lives_on(
     small_market: SmallMarket, restored_environment: None
 ) -> None:
@@ -123,6 +134,8 @@ def test_a_market_is_killed_played_played_again_and_lives_on(
     check_jobs(small_market)
 
     play(small_market)
+    assert end_state(small_market) == first
+    upgrade(small_market)
     assert end_state(small_market) == first
 
     assert tick(small_market).success
