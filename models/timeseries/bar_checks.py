@@ -57,6 +57,16 @@ def conflicting(frame: pd.DataFrame, key: list[str], value: str) -> BoolArray:
     return (frame.groupby(key, sort=False)[value].transform("nunique") > 1).to_numpy(dtype=bool)
 
 
+def crossed_quotes(rates: pd.DataFrame) -> BoolArray:
+    """Rates (n,) whose `bid` stands above their `ask`: one of the two, or their order, is wrong."""
+    return np.asarray(rates["bid"].to_numpy(dtype=float) > rates["ask"].to_numpy(dtype=float))
+
+
+def impossible_funding(rates: pd.DataFrame, limits: QualityLimits = DEFAULT_LIMITS) -> BoolArray:
+    """Payments (n,) of `funding_rate`, a fraction, that no exchange lets happen: mostly percent or a yearly rate."""
+    return np.asarray(np.abs(rates["funding_rate"].to_numpy(dtype=float)) > limits.funding_bound)
+
+
 def absurd_adverts(adverts: pd.DataFrame, limits: QualityLimits = DEFAULT_LIMITS) -> dict[str, BoolArray]:
     """Masks (n,) over rows with `rate` (median advert), `low` and `high`: an extreme nobody means to trade at."""
     rate = adverts["rate"].to_numpy(dtype=float)

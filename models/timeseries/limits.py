@@ -32,6 +32,8 @@ class QualityLimits:
     wide_range_log_distance: float = 0.15
     # Nobody means to trade 1.65 times away from the median advert; the absurd ones of Bolivia stand at 1.7 to 2.5.
     advert_log_distance: float = 0.5
+    # Exchanges cap a funding payment at 3 %; ten per cent cannot be one.
+    funding_bound: float = 0.1
     # Prices come with at most eight figures: less than this outside the range is rounding, not a contradiction.
     range_tolerance: float = 1e-6
     # Fixings of one day are taken hours apart; a calm currency moves under 2 % between them, 5 % is two markets.

@@ -21,7 +21,7 @@ from orchestration.resources.warehouse_records import Stored
 from orchestration.resources.workspace import Workspace
 from orchestration.sources.interface import Answer, Fetch
 
-_JUDGED = (Dataset.FX_RATES, Dataset.CANDLES)
+_JUDGED = (Dataset.FX_RATES, Dataset.CANDLES, Dataset.FUNDING)
 SHOWN = 5  # entries of a list that metadata shows; the tables hold all of them
 
 _ABOUT = {

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from models.contracts.market import DataMode, Dataset
+from models.timeseries.limits import DEFAULT_LIMITS
 from orchestration import quiet
 
 if TYPE_CHECKING:
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 OFFENDERS = 5  # listed per expectation; the count says how many there are
 _IDENTITY = ["series", "interval", "ts"]
 
-# Values that make an hourly or daily market impossible rather than merely wild.
-FUNDING_BOUND = 0.1  # exchanges cap a funding payment at 3 %; ten per cent cannot be one
-RATE_BOUND = 1e9  # the dearest unit quoted is a thousandth of this
+# Beyond this a number is no price, in any unit: a bitcoin costs 2e9 dong, a house in old dollars of Zimbabwe 1e14.
+RATE_BOUND = 1e15
+FUNDING_BOUND = DEFAULT_LIMITS.funding_bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def _judge(dataset: Dataset, rows: pd.DataFrame, mode: DataMode) -> Verdict:
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     # A row has to be named in the report: as a text, since the index columns of a pair are shown without their times.
-    named = rows.assign(row=rows["series"].astype(str) + " " + rows["ts"].dt.strftime("%Y-%m-%d %H:%M"))
+    named = _rounded(rows).assign(row=rows["series"].astype(str) + " " + rows["ts"].dt.strftime("%Y-%m-%d %H:%M"))
     source = context.data_sources.add_pandas("warehouse").add_dataframe_asset(dataset.value)
     batch = source.add_batch_definition_whole_dataframe("window").get_batch({"dataframe": named})
     suite = gx.ExpectationSuite(dataset.value, expectations=_suite(dataset, mode))
@@ -126,6 +127,17 @@ def _judge(dataset: Dataset, rows: pd.DataFrame, mode: DataMode) -> Verdict:
         },
     )
     return Verdict(len(rows), len(suite.expectations), tuple(_violations(result.results)))
+
+
+def _rounded(rows: pd.DataFrame) -> pd.DataFrame:
+    """Bars whose open or close lies outside high and low by rounding only, with the range widened to it."""
+    if not {"open", "close"} <= set(rows.columns):
+        return rows
+    high, low, slack = rows["high"], rows["low"], DEFAULT_LIMITS.range_tolerance
+    for price in (rows["open"], rows["close"]):
+        high = high.mask((price > high) & (price <= high * (1 + slack)), price)
+        low = low.mask((price < low) & (price >= low * (1 - slack)), price)
+    return rows.assign(high=high, low=low)
 
 
 def _violations(results: Sequence[Any]) -> list[Violation]:

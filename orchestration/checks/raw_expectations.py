@@ -12,7 +12,7 @@ from models.contracts.market import Dataset
 from models.contracts.tables import RAW_QUARANTINE
 from orchestration import keys
 from orchestration.checks.expectations import Verdict, columns_of, judge
-from orchestration.partitions import WEEK
+from orchestration.partitions import WEEK, read_calendar, window_of
 from orchestration.resources.warehouse_append import raw_table
 from orchestration.resources.workspace import Workspace
 
@@ -37,10 +37,14 @@ def _raw_check(dataset: Dataset) -> dg.AssetChecksDefinition:
 
 
 def window(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> tuple[Any, Any]:
-    """The weeks of the run; run by hand without any, the last week of the market."""
+    """What the run may have fetched; run by hand without weeks, the last week of the market.
+
+    A single week reaches into the one before it, as its ticks do (see `assets.ingest`).
+    """
     if context.has_partition_key or context.has_partition_key_range:
         weeks = context.partition_time_window
-        return weeks.start, weeks.end
+        fetched = window_of(weeks.start, weeks.end, read_calendar(workspace.settings))
+        return None if fetched.start is None else fetched.start - WEEK, fetched.end
     now = workspace.now()
     return now - WEEK, now + WEEK
 
@@ -50,7 +54,8 @@ def newest_revisions(workspace: Workspace, dataset: Dataset, start: Any, end: An
     columns = ", ".join(f"r.{name}" for name in columns_of(dataset))
     return workspace.warehouse.read(
         f"select distinct on (r.series, r.interval, r.ts) r.series, r.interval, r.ts, {columns} "
-        f"from {raw_table(dataset)} r where r.ts >= :start and r.ts < :end and not exists ("
+        f"from {raw_table(dataset)} r where r.ts >= coalesce(:start, '-infinity'::timestamptz) and r.ts < :end "
+        "and not exists ("
         f"select from {RAW_QUARANTINE} q where q.dataset = :dataset and q.series = r.series and q.ts = r.ts "
         "and (q.interval is null or q.interval = r.interval)) "
         "order by r.series, r.interval, r.ts, r.available_at desc, r.seq desc",

@@ -1,5 +1,7 @@
 """Flags on raw rows: contradictions that are kept and used, but marked. One flag a row and reason.
 
+What the blocking checks of the raw tables refuse and a source can deliver is marked here first: a single odd row of one
+series must not stop the others.
 Here: which rows to look at and what to write. The tests on values are pure (`models.timeseries.bar_checks`).
 """
 
@@ -14,8 +16,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.contracts.market import DataMode, Dataset
-from models.contracts.tables import RAW_CANDLES, RAW_FX_RATES
-from models.timeseries.bar_checks import absurd_adverts, check_bars, conflicting, still_forming, wide_ranges
+from models.contracts.tables import RAW_CANDLES, RAW_FUNDING, RAW_FX_RATES
+from models.timeseries.bar_checks import (
+    absurd_adverts,
+    check_bars,
+    conflicting,
+    crossed_quotes,
+    impossible_funding,
+    still_forming,
+    wide_ranges,
+)
 from models.timeseries.calendars import interval_length
 from models.timeseries.limits import DEFAULT_LIMITS, QualityLimits
 from orchestration.quality.marks import read_mark, readable_seq, write_mark
@@ -24,7 +34,8 @@ from orchestration.resources.warehouse_records import QuarantineEntry
 
 _TASK = "flag_rows"
 _KEY = ["series", "interval", "ts"]
-_STOPPED_INTERVALS = 24  # bars behind its peers after which a recording has ended rather than being late
+_STOPPED_INTERVALS = 24  # bars behind its peers after which a recording has stopped rather than being late ...
+_ENDED_INTERVALS = 7 * 24  # ... and after which it ended in its own time: nothing says that it was cut off
 
 _SAID = {
     "crossed_range": "high {high} is below low {low}",
@@ -36,6 +47,8 @@ _SAID = {
     "still_forming": "known at {available_at}, before the bar closed",
     "last_bar_may_be_forming": "the recording stops here while others go on: the bar may not have closed",
     "conflicting_duplicate": "the source gives this time twice with different values",
+    "crossed_quote": "bid {bid} is above ask {ask}",
+    "impossible_funding": "a payment of {funding_rate} of the position",
     "absurd_low_advert": "lowest advert {low} against a median of {rate}",
     "absurd_high_advert": "highest advert {high} against a median of {rate}",
 }
@@ -51,7 +64,7 @@ def flag_rows(
 ) -> dict[str, int]:
     """Flag rows stored since the last run (all rows with `full`); number of new flags by reason, 0 the second time."""
     added: dict[str, int] = {}
-    for dataset, flags in ((Dataset.CANDLES, _candle_flags), (Dataset.FX_RATES, _rate_flags)):
+    for dataset, flags in _FLAGS.items():
         mark = 0 if full else read_mark(warehouse, _TASK, dataset)
         upto = readable_seq(warehouse, dataset, mark, now)
         if upto <= mark:
@@ -86,21 +99,35 @@ def _rate_flags(
     warehouse: Warehouse, mark: int, now: datetime, limits: QualityLimits
 ) -> Iterator[tuple[str, pd.DataFrame]]:
     rates = warehouse.read(
-        "select series, interval, ts, kind, rate, open, high, low, rate as close, available_at, "
+        "select series, interval, ts, kind, rate, open, high, low, bid, ask, rate as close, available_at, "
         f"digest::text as digest, data_mode from {RAW_FX_RATES} where seq > :mark and available_at <= :now "
-        "and high is not null and low is not null",
+        "and ((high is not null and low is not null) or bid > ask)",
         {"mark": mark, "now": now},
     )
     street = rates["kind"] == "street"
+    yield from _chosen(rates, {"crossed_range": check_bars(rates, limits)["crossed_range"]})
+    yield from _chosen(rates, {"crossed_quote": crossed_quotes(rates)})
     bars = rates[~street & rates["open"].notna()]
     masks = check_bars(bars, limits)
-    yield from _chosen(
-        bars, {name: masks[name] for name in ("crossed_range", "close_outside_range", "open_outside_range")}
-    )
+    yield from _chosen(bars, {name: masks[name] for name in ("close_outside_range", "open_outside_range")})
     daily = bars[bars["interval"] == "1d"]
     yield from _chosen(daily, {"wide_range": wide_ranges(daily, limits)})
     yield from _chosen(rates[street], absurd_adverts(rates[street], limits))
     yield from _chosen_conflicts(warehouse, RAW_FX_RATES, mark, now, "rate")
+
+
+def _funding_flags(
+    warehouse: Warehouse, mark: int, now: datetime, limits: QualityLimits
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    rates = warehouse.read(
+        "select series, interval, ts, funding_rate, funding_rate as rate, available_at, digest::text as digest, "
+        f"data_mode from {RAW_FUNDING} where seq > :mark and available_at <= :now",
+        {"mark": mark, "now": now},
+    )
+    yield from _chosen(rates, {"impossible_funding": impossible_funding(rates, limits)})
+
+
+_FLAGS = {Dataset.CANDLES: _candle_flags, Dataset.FX_RATES: _rate_flags, Dataset.FUNDING: _funding_flags}
 
 
 def _chosen(rows: pd.DataFrame, masks: Mapping[str, NDArray[np.bool_]]) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -132,15 +159,17 @@ def _chosen_conflicts(
 
 
 def _stopped(warehouse: Warehouse, bars: pd.DataFrame) -> NDArray[np.bool_]:
-    """Last bars of recordings that end long before others of the same interval do (replayed data only)."""
+    """Last bars of recordings that stop shortly before the others of their folder do (replayed data only)."""
     mask = np.zeros(len(bars), dtype=bool)
     played = bars[bars["data_mode"] == DataMode.REPLAY.value]
-    for interval, rows in played.groupby("interval", observed=True):
+    folder = played["series"].str.partition(":")[2]  # BTC and ETH are of one recording, BTC:perp is of another
+    for (interval, _), rows in played.groupby(["interval", folder], observed=True):
         length = interval_length(str(interval))
         newest = rows.groupby("series", observed=True)["ts"].max()
         if length is None:
             continue
-        stopped = newest[newest + length * _STOPPED_INTERVALS <= newest.max()]
+        behind = newest.max() - newest
+        stopped = newest[behind.between(length * _STOPPED_INTERVALS, length * _ENDED_INTERVALS)]
         for series, ts in stopped.items():
             later = warehouse.watermark(Dataset.CANDLES, str(series), str(interval))
             if later is not None and pd.Timestamp(later) == ts:

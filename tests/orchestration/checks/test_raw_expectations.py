@@ -24,6 +24,15 @@ def test_a_wrong_row_fails_the_check_and_is_named(workspace: Workspace) -> None:
     assert "BTC 2025-12-29 03:00: high 0.5" in str(found.metadata["offenders"].value)
 
 
+def test_rounding_outside_the_range_is_no_contradiction(workspace: Workspace) -> None:
+    rows = candles("BTCBIDR", MONDAY, 24)
+    rows[["open", "high", "low", "close"]] = 1.1e9
+    rows.loc[3, "high"] = 1.1e9 - 100
+    rows.loc[4, "low"] = 1.1e9 + 100
+    workspace.warehouse.append(Dataset.CANDLES, rows, "run")
+    assert verdict(workspace).passed
+
+
 @pytest.mark.parametrize("action", ["hold", "flag"])
 def test_a_row_in_quarantine_is_dealt_with(workspace: Workspace, action: str) -> None:
     rows = candles("BTC", MONDAY, 24)

@@ -50,6 +50,13 @@ def test_last_bar_of_a_recording_that_stops_before_the_others(warehouse: Warehou
     assert [f[0] for f in flags(warehouse)] == ["BTC"]
 
 
+def test_recordings_that_ended_in_their_own_time_are_not_cut_off(warehouse: Warehouse) -> None:
+    usual = ("10", "12", "9", "11", "5")
+    for series, hours in (("LTC", 10), ("XLM", 10 + 8 * 24), ("BTC:perp", 100), ("ETH:perp", 110)):
+        warehouse.append(Dataset.CANDLES, bars(series, [usual] * hours), None)
+    assert flag_rows(warehouse, NOW, "r") == {}
+
+
 def test_two_values_at_once_conflict_but_a_correction_does_not(warehouse: Warehouse) -> None:
     later = {"available_at": weekday(3)}
     said = [("USDNGN:a", "1", {}), ("USDNGN:a", "2", {}), ("USDNGN:b", "1", {}), ("USDNGN:b", "2", later)]
@@ -82,6 +89,27 @@ def test_adverts_and_ranges_of_rates(warehouse: Warehouse) -> None:
         "absurd_low_advert": 1, "absurd_high_advert": 1, "close_outside_range": 1, "crossed_range": 1,
     }  # fmt: skip
     assert ("USDTBOB:p2p:buy", "absurd_high_advert", "highest advert 27.0 against a median of 12.0") in flags(warehouse)
+
+
+def test_rows_that_the_blocking_checks_would_refuse_are_marked_first(warehouse: Warehouse) -> None:
+    street = {"series": "USDTCLP:p2p:buy", "kind": "street", "interval": "irregular", "side": "buy", "rate": "950"}
+    rows = frame(
+        [
+            street | {"ts": weekday(0), "low": "960", "high": "940"},
+            {"series": "USDCLP:bank", "ts": weekday(0), "rate": "900", "bid": "901", "ask": "899"},
+            {"series": "USDCLP:bank", "ts": weekday(1), "rate": "900", "bid": "899", "ask": "901"},
+            {"series": "USDCLP:feed", "ts": weekday(0), "rate": "900", "low": "910", "high": "890"},  # no open
+        ]
+    )
+    warehouse.append(Dataset.FX_RATES, rows, None)
+    paid = pd.DataFrame(dict.fromkeys(COLUMNS[Dataset.FUNDING]), index=range(2), dtype=object).assign(
+        series="DOGE:okx", interval="8h", ts=[MONDAY, MONDAY + 8 * HOUR], exchange="okx", funding_rate=["0.5", "-0.03"],
+        source="test", provider="test", data_mode="replay", available_at=[MONDAY, MONDAY + 8 * HOUR],
+    )  # fmt: skip
+    warehouse.append(Dataset.FUNDING, paid, None)
+    assert flag_rows(warehouse, NOW, "r") == {"crossed_range": 2, "crossed_quote": 1, "impossible_funding": 1}
+    assert flag_rows(warehouse, NOW, "r", full=True) == {}
+    assert ("USDCLP:bank", "crossed_quote", "bid 901.0 is above ask 899.0") in flags(warehouse)
 
 
 def test_freshness_counts_from_when_a_row_was_known(warehouse: Warehouse) -> None:
