@@ -33,6 +33,8 @@ from orchestration.resources.warehouse_append import append_rows
 from orchestration.resources.warehouse_ledgers import as_entry, log_answers, record_entries
 from orchestration.sources.interface import Fetch, Market
 
+# Answers that stay the same until somebody changes a setting or a file; every other failure is asked again.
+_FOR_GOOD = ("no_history", "unknown_symbol", "unknown_series", "unsupported", "delisted", "plan", "no_key", "bad_file")
 _SLOTS_A_QUESTION = 1000  # gaps closer than this share one question: about a page of any provider
 
 
@@ -164,7 +166,7 @@ class _SeriesScan:
                 self.edges.append(edge)
                 self.fixed += 1
             if gaps:
-                unanswered = "open" if _failed(fetch) else "absent_at_source"
+                unanswered = "absent_at_source" if _final(fetch) else "open"
                 stored = times(connection, spec, low, high)
                 self.fixed += record_outcomes(connection, spec, gaps, stored, unanswered, self.now)
         self.rows_added += sum(added.values())
@@ -195,5 +197,6 @@ def _inside(ts: pd.Series, gaps: Sequence[Gap]) -> np.ndarray:
     return (nearest >= 0) & np.asarray(times < ends[np.maximum(nearest, 0)])
 
 
-def _failed(fetch: Fetch) -> bool:
-    return not len(fetch.frame) and any(answer.outcome == "failed" for answer in fetch.answers)
+def _final(fetch: Fetch) -> bool:
+    """Whether what is missing now would be missing at the next question too: nobody broke off in the middle."""
+    return all(answer.outcome == "ok" or answer.error_kind in _FOR_GOOD for answer in fetch.answers)

@@ -31,6 +31,7 @@ class HourlyMarket(Market):
         self.questions: list[tuple[str, datetime | None, datetime]] = []
         self.dies_at: int | None = None
         self.outage = False
+        self.breaks_off: tuple[int, str] | None = None  # hour at which an answer ends, and the kind of its error
 
     def series(self) -> Sequence[SeriesSpec]:
         return [
@@ -70,6 +71,10 @@ class HourlyMarket(Market):
         chosen = rows[(rows["ts"] >= (start or START)) & (rows["ts"] < end) & (rows["available_at"] <= now)]
         if self.outage:
             return Fetch(chosen[:0], answers=(Answer("test", coin, 0, "failed", "outage"),))
+        if self.breaks_off is not None:
+            hour, kind = self.breaks_off
+            chosen = chosen[chosen["ts"] < START + hour * HOUR]
+            return Fetch(chosen, answers=(Answer("test", coin, len(chosen), "partial", kind),))
         return Fetch(chosen, answers=(Answer("test", coin, len(chosen), "ok"),))
 
 
@@ -164,6 +169,20 @@ def test_outage_stays_open_and_is_asked_again(warehouse: Warehouse) -> None:
     market.outage = False
     assert summary(scan_gaps(warehouse, market, NOW, "back")) == {"BTC": (1, 0, 0), "ETH": (1, 1, 3)}
     assert ("ETH", 700, 3, "fixed") in ledger(warehouse)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [("quota", "open"), ("budget", "open"), ("outage", "open"), ("no_history", "absent_at_source")]
+)
+def test_an_answer_that_breaks_off_does_not_lose_the_rest(warehouse: Warehouse, kind: str, status: str) -> None:
+    market = HourlyMarket()
+    ingest(warehouse, market, [("ETH", 700, 3), ("ETH", 710, 2)])
+    market.breaks_off = 702, kind
+    scan_gaps(warehouse, market, NOW, "half", series=["ETH"])
+    assert ledger(warehouse) == [("ETH", 700, 2, "fixed"), ("ETH", 702, 1, status), ("ETH", 710, 2, status)]
+    market.breaks_off = None
+    scan_gaps(warehouse, market, NOW, "whole", series=["ETH"])
+    assert {g[3] for g in ledger(warehouse)} == {"fixed", status} - {"open"}
 
 
 def test_looking_without_asking(warehouse: Warehouse) -> None:
