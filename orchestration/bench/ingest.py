@@ -20,6 +20,7 @@ from sqlalchemy import text
 
 from models.contracts.market import COLUMNS, Dataset
 from models.stress.script import HISTORY_END
+from orchestration.bench.document import Unmeasured
 from orchestration.bench.figures import figure, ratio, series
 from orchestration.resources.warehouse import Warehouse
 from orchestration.resources.warehouse_append import raw_table
@@ -34,12 +35,17 @@ _NAMES = (*COLUMNS[Dataset.CANDLES], "digest")
 
 
 def sample(universe: Universe, seed: int, rows: int) -> pd.DataFrame:
-    """Candle rows of the simulated market; one seed after another until there are enough of them."""
+    """Candle rows of the simulated market; one seed after another until there are enough of them.
+
+    Raises Unmeasured when the simulated market has no candles.
+    """
     frames: list[pd.DataFrame] = []
     while sum(map(len, frames)) < rows:
         frame = (
             SimulatedMarket(universe, seed + len(frames)).fetch(Dataset.CANDLES, None, HISTORY_END, HISTORY_END).frame
         )
+        if frame.empty:
+            raise Unmeasured("the simulated market of this universe has no candles")
         frames.append(frame.assign(series=frame["series"] + f":{len(frames)}"))
     return pd.concat(frames, ignore_index=True).head(rows)
 

@@ -11,10 +11,14 @@ from typing import Any
 import dagster as dg
 
 from models.contracts.jobs import HOURLY_REFRESH
+from models.contracts.tables import RISK_SCORES
 from orchestration import keys, quiet
+from orchestration.bench import dbt_nodes
 from orchestration.bench.bodies import timed_bodies
+from orchestration.bench.document import Unmeasured
 from orchestration.bench.figures import figure, figures, ratio, series
 from orchestration.bench.market_time import advance
+from orchestration.dbt_command import target_folder
 from orchestration.definitions import build_definitions
 from orchestration.partitions import partition_of, read_calendar
 from orchestration.resources.warehouse import Warehouse
@@ -54,6 +58,8 @@ def report(ticks: Sequence[Tick]) -> dict[str, Any]:
     """Medians over ticks, and all wall times."""
     wall = series([tick.wall_s for tick in ticks], "s")
     bodies = series([sum(tick.bodies_s.values()) for tick in ticks], "s")
+    medians = _medians([tick.bodies_s for tick in ticks])
+    total = sum(medians.values())
     overhead = series([tick.wall_s - sum(tick.bodies_s.values()) for tick in ticks], "s")
     return {
         "ticks": len(ticks),
@@ -61,7 +67,8 @@ def report(ticks: Sequence[Tick]) -> dict[str, Any]:
         "sum_of_bodies": bodies,
         "dagster_overhead": overhead,
         "wall_time_to_sum_of_bodies": ratio(wall["value"], bodies["value"]),
-        "body_of_each_step": figures(_medians([tick.bodies_s for tick in ticks]), "s"),
+        "body_of_each_step": figures(_slowest_first(medians), "s"),
+        "share_of_bodies": figures(_slowest_first({step: 100 * s / total for step, s in medians.items()}), "%"),
         "each_step_as_dagster_times_it": figures(_medians([tick.steps_s for tick in ticks]), "s"),
         "events_of_a_tick": figure(median(tick.events for tick in ticks), "events"),
     }
@@ -81,7 +88,9 @@ def measure(settings: Settings, database_url: str, count: int) -> dict[str, Any]
                 ticks.append(run_tick(job, instance, _week(settings, warehouse)))
         told = {
             "history": _history(warehouse),
+            "last_tick": _scored(warehouse),
             **report(ticks[1:]),
+            "dbt_of_the_last_tick": dbt_nodes.report(target_folder(settings) / "dbt_tables" / "run_results.json"),
             "warm_up_tick": figure(ticks[0].wall_s, "s"),
             "loading_definitions": figure(loading, "s"),
             "week": _week(settings, warehouse),
@@ -98,6 +107,24 @@ def _week(settings: Settings, warehouse: Warehouse) -> str:
 
 def _medians(ticks: Sequence[dict[str, float]]) -> dict[str, float]:
     return {step: median(tick.get(step, 0.0) for tick in ticks) for step in ticks[-1]}
+
+
+def _slowest_first(seconds: dict[str, float]) -> dict[str, float]:
+    return dict(sorted(seconds.items(), key=lambda step: -step[1]))
+
+
+def _scored(warehouse: Warehouse) -> dict[str, Any]:
+    """What the newest tick gave out: a tick without scores would be fast for the wrong reason."""
+    rows = warehouse.rows(
+        f"select count(*) as issued, count(score) as numbers from {RISK_SCORES} "
+        f"where issued_at = (select max(issued_at) from {RISK_SCORES})"
+    )
+    if not rows[0]["numbers"]:
+        raise Unmeasured(f"the last tick issued {rows[0]['issued']} scores, none of them with a number")
+    return {
+        "scores": figure(rows[0]["issued"], "scores"),
+        "scores_with_a_number": figure(rows[0]["numbers"], "scores"),
+    }
 
 
 def _history(warehouse: Warehouse) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 from types import FrameType
@@ -18,23 +17,21 @@ def register(commands: Subparsers) -> None:
 
 
 def run(context: Context, options: argparse.Namespace) -> int:
+    """Exit code 1 when a stage failed: the document says which and why, and holds the figures of the others."""
     # Other commands need none of this.
-    from orchestration.bench.http_load import LoadError
-    from orchestration.local import bench
-    from orchestration.local.measured import ChildFailed
+    from orchestration.bench.document import written
+    from orchestration.local.bench import bench
+    from orchestration.local.bench_conductor import FULL, QUICK
 
     if options.market not in (None, "simulated"):
         raise CommandError("the bench plays the simulated market in a folder of its own: leave --market out")
     ended = signal.signal(signal.SIGTERM, _interrupt)  # a scratch server must not outlive a polite kill either
     try:
-        size = bench.QUICK if options.quick else bench.FULL
-        document = bench.bench(context.settings, size, ConsoleProgress(context.errors))
-    except (ChildFailed, LoadError) as error:
-        raise CommandError(f"the bench stopped: {error}") from error
+        document = bench(context.settings, QUICK if options.quick else FULL, ConsoleProgress(context.errors))
     finally:
         signal.signal(signal.SIGTERM, ended)
-    sys.stdout.write(json.dumps(document, indent=2) + "\n")
-    return 0
+    sys.stdout.write(written(document))
+    return 1 if document["failures"] else 0
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -1,0 +1,188 @@
+"""The stages of the bench in the order in which each finds what it needs: one child process a measurement.
+
+What a measurement does inside its process is `orchestration.bench`. This process imports little: the peak memory of a
+child is never less than what its parent holds.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from models.contracts.jobs import HOURLY_REFRESH
+from orchestration.bench import http_load
+from orchestration.bench.champions import promoted_champions
+from orchestration.bench.document import API, FRESH, INGEST, NEWEST_TENTH, PLAY, TICKS_1X, TICKS_10X
+from orchestration.bench.figures import figure, ratio, series
+from orchestration.bench.market_time import advance
+from orchestration.local import measured
+from orchestration.local.bench_stages import Stage
+from orchestration.local.database import Databases, create_databases
+from orchestration.local.environment import library_environment
+from orchestration.local.health import is_ready
+from orchestration.local.services import Service, service_table
+from orchestration.resources.database_url import with_database
+from orchestration.settings import Settings
+
+_START_TIMEOUT_S = 60.0
+_POLL_S = 0.1
+_BALLAST = (sys.executable, "-m", "orchestration.local.cli")
+_NEWEST = 0.1  # share of the history that the small workspace holds
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured. `ticks` are taken after one that warms up."""
+
+    name: str
+    ingest_rows: int
+    ingest_repeats: int
+    ticks: int
+    fresh_ticks: int
+    api_requests: int
+    api_seconds: float
+
+
+FULL = Size("full", 300_000, 3, 5, 3, 200, 5.0)
+QUICK = Size("quick", 20_000, 1, 1, 1, 50, 1.0)
+
+
+class Conductor:
+    """Scratch workspaces and what is measured in them. `whole` names a state folder that nobody else uses."""
+
+    def __init__(self, whole: Settings, databases: Databases, size: Size) -> None:
+        self.size, self.folder = size, whole.state_root
+        self.whole, self.databases = whole, databases
+        self.environment = _environment(whole, databases)
+        # The second workspace: on the same server under a prefix, with the registry of the first.
+        prefixed = with_database(databases.ballast, "recent")
+        self.recent = replace(whole, state_root=whole.state_root / "recent", database_url=prefixed)
+        names = ("recent_simulated", "recent_dagster_simulated", "recent_mlflow_simulated")
+        self.recent_databases = Databases(*(with_database(databases.ballast, name) for name in names))
+        shared = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_BACKEND_STORE_URI", "NUMBA_CACHE_DIR")
+        self.recent_environment = _environment(self.recent, self.recent_databases) | {
+            name: self.environment[name] for name in shared
+        }
+        self._week = ""
+
+    def stages(self) -> tuple[Stage, ...]:
+        """The API comes before the clock moves: a tick that fails would let its scores expire."""
+        return (
+            Stage(INGEST, self._ingest),
+            Stage(PLAY, self._play),
+            Stage(API, self._api, (PLAY,)),
+            Stage(NEWEST_TENTH, self._newest_tenth, (PLAY,)),
+            Stage(TICKS_1X, self._ticks_1x, (NEWEST_TENTH,)),
+            Stage(TICKS_10X, self._ticks_10x, (PLAY,)),
+            Stage(FRESH, self._fresh_ticks, (TICKS_10X,)),
+        )
+
+    def log(self, stage: str) -> Path:
+        """Where the children of a stage write."""
+        return self.folder / f"{stage.replace(' ', '-')}.log"
+
+    def _ingest(self) -> dict[str, Any]:
+        url = with_database(self.databases.ballast, "bench_ingest")
+        create_databases(Databases(url, url, url))
+        amount = ("--rows", str(self.size.ingest_rows), "--repeats", str(self.size.ingest_repeats))
+        return self._program(INGEST, "ingest", self.environment, url, *amount)
+
+    def _play(self) -> dict[str, Any]:
+        ended = measured.run((*_BALLAST, "run"), self.environment, self.log(PLAY))
+        return {
+            "how": "first play of a fresh workspace, training included",
+            "wall_time": figure(ended.seconds, "s"),
+            "promoted_champions": figure(promoted_champions(self.databases.ballast), "models"),
+            "peak_mb": ended.peak_rss_mb,
+        }
+
+    def _newest_tenth(self) -> dict[str, Any]:
+        measured.run((*_BALLAST, "migrate"), self.recent_environment, self.log(NEWEST_TENTH))
+        part = ("--share", str(_NEWEST), "--champions", self.databases.ballast)
+        url = self.recent_databases.ballast
+        filled = self._program(NEWEST_TENTH, "recent", self.recent_environment, url, *part)
+        promoted_champions(url)
+        return filled
+
+    def _ticks_1x(self) -> dict[str, Any]:
+        return self._ticks(TICKS_1X, self.recent_environment, self.recent_databases)
+
+    def _ticks_10x(self) -> dict[str, Any]:
+        found = self._ticks(TICKS_10X, self.environment, self.databases)
+        self._week = found["week"]
+        return found
+
+    def _ticks(self, stage: str, environment: Mapping[str, str], databases: Databases) -> dict[str, Any]:
+        found = self._program(stage, "ticks", environment, databases.ballast, "--repeats", str(self.size.ticks))
+        champions = promoted_champions(databases.ballast)
+        return {"promoted_champions": figure(champions, "models"), **found}
+
+    def _fresh_ticks(self) -> dict[str, Any]:
+        argv = (
+            sys.executable, "-m", "dagster", "job", "execute", "-m", "orchestration.definitions", "-j", HOURLY_REFRESH,
+            "--tags", json.dumps({"dagster/partition": self._week}),
+        )  # fmt: skip
+        ended = []
+        for _ in range(self.size.fresh_ticks):
+            advance(self.databases.ballast)
+            ended.append(measured.run(argv, self.environment, self.log(FRESH)))
+        return {
+            "wall_time": series([one.seconds for one in ended], "s"),
+            "peak_mb": max(one.peak_rss_mb for one in ended),
+        }
+
+    def _api(self) -> dict[str, Any]:
+        promoted_champions(self.databases.ballast)
+        service = next(item for item in service_table(self.whole) if item.name == "api")
+        argv = tuple("orchestration.bench.bare_app:create_app" if "serving" in a else a for a in service.argv)
+        bare = replace(service, argv=argv, probe=http_load.BARE_PATH)
+        with self._serving(service) as (child, port):
+            answer = http_load.scores_of(http_load.get("127.0.0.1", port, http_load.API_PATH))
+            slow = self._load(port, http_load.API_PATH)
+            peak = child.end().peak_rss_mb
+        with self._serving(bare) as (_, port):
+            fast = self._load(port, http_load.BARE_PATH)
+        return {
+            "how": "one client, one connection, one request after the other on loopback; one server process each",
+            f"GET {http_load.API_PATH}": {**answer, **slow},
+            "bare FastAPI route": fast,
+            "p50_to_bare": ratio(slow["p50"]["value"], fast["p50"]["value"]),
+            "peak_mb": peak,
+        }
+
+    def _load(self, port: int, path: str) -> dict[str, Any]:
+        http_load.ask("127.0.0.1", port, path, requests=self.size.api_requests)  # warms up
+        return http_load.report(http_load.ask("127.0.0.1", port, path, seconds=self.size.api_seconds))
+
+    @contextmanager
+    def _serving(self, service: Service) -> Iterator[tuple[measured.Child, int]]:
+        assert service.port is not None
+        with measured.child(service.argv, self.environment, self.log(API)) as child:
+            deadline = time.perf_counter() + _START_TIMEOUT_S
+            while not is_ready(service):
+                if child.process.poll() is not None or time.perf_counter() > deadline:
+                    raise measured.ChildFailed(f"the server does not answer: {measured.last_words(child.log)}")
+                time.sleep(_POLL_S)
+            yield child, service.port
+
+    def _program(
+        self, stage: str, what: str, environment: Mapping[str, str], database: str, *arguments: str
+    ) -> dict[str, Any]:
+        """One program of `orchestration.bench`, and what it found."""
+        out = self.folder / "found.json"
+        out.unlink(missing_ok=True)
+        program = (sys.executable, "-m", "orchestration.bench", what, "--database", database, "--out", str(out))
+        measured.run((*program, *arguments), environment, self.log(stage))
+        found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+        return found
+
+
+def _environment(settings: Settings, databases: Databases) -> dict[str, str]:
+    # What the person's own environment says of a server must not reach a child: scratch settings name theirs or none.
+    return {**library_environment(settings, databases), "DATABASE_URL": settings.database_url or ""}
