@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 
 from serving import errors
-from serving.middleware import RequestIdMiddleware
+from serving.middleware import HeadMiddleware, RequestIdMiddleware
 from serving.routes import health, page, risk
 from serving.settings import ServingSettings, load_serving_settings
 from serving.store import Store, make_engine
@@ -18,6 +19,15 @@ Scores of the newest materialized run. **VolatilityScore** 0-100: 50 is the usua
 odds, 90 nine times. `data_mode` in every answer says whether a market was simulated, replayed or live.
 Paths under `/v1` are stable; the same paths without it answer the same.
 """
+
+
+class Api(FastAPI):
+    """The framework, with a document that says under which content type errors leave."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = errors.as_problems(super().openapi())
+        return self.openapi_schema
 
 
 def create_app(settings: ServingSettings | None = None) -> FastAPI:
@@ -30,8 +40,10 @@ def create_app(settings: ServingSettings | None = None) -> FastAPI:
         yield
         engine.dispose()
 
-    app = FastAPI(title="Ballast", version="1", description=_DESCRIPTION, lifespan=lifespan)
+    # A redirect would carry the caller's Host header back to it: a path with a slash too many is simply not there.
+    app = Api(title="Ballast", version="1", description=_DESCRIPTION, lifespan=lifespan, redirect_slashes=False)
     app.state.store = Store(engine)
+    app.add_middleware(HeadMiddleware)
     app.add_middleware(RequestIdMiddleware)
     errors.install(app)
     app.include_router(risk.router, prefix="/v1")

@@ -27,7 +27,8 @@ def get_market(store: Annotated[Store, Depends(get_store)]) -> Market:
             503, "no_market", "Nothing has been materialized yet",
             "The pipeline has not run against this database: start it with `make run`.", retry_after_s=60,
         )  # fmt: skip
-    clock = MarketClock(row["clock_anchor"], row["wall_anchor"], row["clock_speed"] or 1.0)
+    speed = row["clock_speed"]
+    clock = MarketClock(row["clock_anchor"], row["wall_anchor"], 1.0 if speed is None else speed)
     return Market(name=row["name"], data_mode=row["data_mode"], time=clock.now(datetime.now(UTC)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from starlette.exceptions import HTTPException
 from serving.middleware import request_id
 
 PROBLEM_JSON = "application/problem+json"
+_log = logging.getLogger(__name__)
 
 
 class Problem(Exception):
@@ -35,7 +37,7 @@ def problem_response(request: Request, problem: Problem) -> JSONResponse:
         "status": problem.status,
         "detail": problem.detail,
         "code": problem.code,
-        "instance": request.url.path,
+        "instance": request.scope["path"],
         "request_id": request_id(request),
     }
     if problem.field is not None:
@@ -72,7 +74,9 @@ def _on_http(request: Request, error: Exception) -> JSONResponse:
 
 
 def _on_database(request: Request, error: Exception) -> JSONResponse:
-    # The driver's text may hold host names or SQL: the log has it, the client does not.
+    # The driver's text may hold host names or SQL: the log has its first line, the client does not.
+    reason = str(error.orig if isinstance(error, DBAPIError) else error).strip().partition("\n")[0]
+    _log.warning("request %s: %s: %s", request_id(request), type(error).__name__, reason)
     detail = "The database does not answer; scores are in it and nowhere else. Try again shortly."
     if isinstance(error, DBAPIError) and not isinstance(error, OperationalError):
         detail = "The database refused the query, as it does before its tables are built: run the pipeline once."
@@ -81,9 +85,30 @@ def _on_database(request: Request, error: Exception) -> JSONResponse:
     )
 
 
+def _on_bug(request: Request, error: Exception) -> JSONResponse:
+    """Anything nobody thought of. The server logs the traceback under the same id after this answer."""
+    _log.error("request %s: %s", request_id(request), type(error).__name__)
+    detail = "The server met an error it has no name for; its log has it under this request id."
+    response = problem_response(request, Problem(500, "internal_error", "Internal error", detail))
+    response.headers["X-Request-Id"] = request_id(request)  # this answer is made outside the middleware
+    return response
+
+
+def as_problems(document: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI document with every error under problem+json, where the framework puts the model under JSON."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            for status, response in operation["responses"].items():
+                content = response.get("content", {})
+                if status >= "400" and "application/json" in content:
+                    content[PROBLEM_JSON] = content.pop("application/json") | content.get(PROBLEM_JSON, {})
+    return document
+
+
 def install(app: FastAPI) -> None:
     """Register the handlers: every error leaves as problem+json."""
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(SQLAlchemyError, _on_database)
+    app.add_exception_handler(Exception, _on_bug)

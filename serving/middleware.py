@@ -1,4 +1,5 @@
-"""Request ids: taken from the caller when well formed, made otherwise, and sent back with every answer."""
+"""What every answer has: a request id (the caller's when well formed, else made here), headers that keep answers out of
+caches, and no body when only the head was asked for."""
 
 from __future__ import annotations
 
@@ -36,6 +37,26 @@ class RequestIdMiddleware:
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = identity
                 headers["X-Content-Type-Options"] = "nosniff"
+                headers.setdefault("Cache-Control", "no-store")  # what a cache kept would be served as fresh
             await send(message)
 
         await self.app(scope, receive, send_with_id)
+
+
+class HeadMiddleware:
+    """HEAD answers as GET does, without the body: health probes and link checkers ask that way."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {"type": message["type"], "body": b"", "more_body": message.get("more_body", False)}
+            await send(message)
+
+        await self.app({**scope, "method": "GET"}, receive, send_head)

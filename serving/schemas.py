@@ -32,6 +32,7 @@ _EXAMPLE_SCORE: dict[str, Any] = {
     "share_stale": 0.0,
     "drivers": [{"name": "rv_w", "value": -7.4, "contribution": 0.31}],
 }
+_EXAMPLE_MARKET: dict[str, Any] = {"name": "simulated", "data_mode": "simulated", "time": "2026-01-01T00:00:00Z"}
 
 
 class Driver(BaseModel):
@@ -89,7 +90,7 @@ class RiskCurrent(BaseModel):
         json_schema_extra={
             "examples": [
                 {
-                    "market": {"name": "simulated", "data_mode": "simulated", "time": "2026-01-01T00:00:00Z"},
+                    "market": _EXAMPLE_MARKET,
                     "scores": [_EXAMPLE_SCORE],
                     "expired": [],
                 }
@@ -99,6 +100,20 @@ class RiskCurrent(BaseModel):
 
 
 class RiskHistory(BaseModel):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "market": _EXAMPLE_MARKET,
+                    "subject": "BTC",
+                    "horizon_days": 1,
+                    "scores": [_EXAMPLE_SCORE],
+                    "next_cursor": "MjAyNi0wMS0wMVQwMDowMDowMCswMDowMHw0Mg==",
+                }
+            ]
+        }
+    )
+
     market: Market
     subject: str
     horizon_days: int
@@ -130,7 +145,47 @@ class SeriesHealth(BaseModel):
 
 
 class Health(BaseModel):
-    status: Literal["ok", "degraded", "down"]
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "status": "degraded",
+                    "reasons": [
+                        "job hourly_refresh: 1 failures in a row, last success 3600 s ago of 8100 s allowed",
+                        "1 stale series: USDNGN:official",
+                    ],
+                    "market": _EXAMPLE_MARKET,
+                    "jobs": [
+                        {
+                            "job": "hourly_refresh",
+                            "last_success_at": "2025-12-31T23:00:00Z",
+                            "age_s": 3600,
+                            "allowed_age_s": 8100,
+                            "consecutive_failures": 1,
+                            "last_error": "Steps failed: ['raw__fx_rates'].",
+                            "ok": False,
+                        }
+                    ],
+                    "series": [
+                        {
+                            "series": "USDNGN:official",
+                            "dataset": "fx_rates",
+                            "interval": "1d",
+                            "newest_ts": "2025-12-24T00:00:00Z",
+                            "age_s": 604800,
+                            "max_age_s": 432000,
+                            "stale": True,
+                            "stalled_by": "simulator",
+                            "gaps_open": 1,
+                            "missing_slots_open": 4,
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    status: Literal["ok", "degraded"] = Field(description="Down is a 503, or no answer at all")
     reasons: list[str]
     market: Market
     jobs: list[JobHealth]

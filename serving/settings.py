@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class ServingSettingsError(ValueError):
@@ -18,7 +18,7 @@ class ServingSettings:
     `statement_timeout_ms` bounds every query, so that a slow database becomes a 503 and not a hung client.
     """
 
-    database_url: str
+    database_url: str = field(repr=False)  # it may hold a password
     role: str | None = "ballast_reader"
     pool_size: int = 5
     statement_timeout_ms: int = 5_000

@@ -8,15 +8,27 @@ from typing import Any
 from fastapi import APIRouter
 from sqlalchemy.engine import RowMapping
 
-from models.contracts.jobs import ALLOWED_AGE_S
+from models.contracts.jobs import ALLOWED_AGE_S, HOURLY_REFRESH, KEEPER, TRAINING
 from serving.dependencies import MarketDep, StoreDep
 from serving.errors import PROBLEM_JSON
 from serving.schemas import Health, JobHealth, Live, Market, ProblemDetail, Ready, SeriesHealth
 
 router = APIRouter(tags=["health"])
 
+# Without these nothing is current: one that has never ended is late, not absent.
+REQUIRED_JOBS = (HOURLY_REFRESH, TRAINING, KEEPER)
+
+_EXAMPLE_PROBLEM = {
+    "type": "urn:ballast:problem:database_unavailable", "title": "Scores cannot be read", "status": 503,
+    "detail": "The database does not answer; scores are in it and nowhere else. Try again shortly.",
+    "code": "database_unavailable", "instance": "/health", "request_id": "3f0c9b6a3c7e4c0f8f2d8f6f1f0b9e55",
+}  # fmt: skip
 _UNAVAILABLE: dict[int | str, dict[str, Any]] = {
-    503: {"model": ProblemDetail, "description": "The database cannot be read", "content": {PROBLEM_JSON: {}}}
+    503: {
+        "model": ProblemDetail,
+        "description": "The database cannot be read, or nothing has run against it",
+        "content": {PROBLEM_JSON: {"example": _EXAMPLE_PROBLEM}},
+    }
 }
 
 
@@ -33,8 +45,15 @@ def ready(market: MarketDep) -> Ready:
 
 
 def job_health(rows: Sequence[RowMapping], market: Market) -> list[JobHealth]:
-    """One entry for each job that has ever run, with its age in market seconds."""
-    found = []
+    """One entry for each job that has ever run or must have, with its age in market seconds."""
+    absent = sorted(set(REQUIRED_JOBS) - {row["job"] for row in rows})
+    found = [
+        JobHealth(
+            job=name, last_success_at=None, age_s=None, allowed_age_s=ALLOWED_AGE_S[name], consecutive_failures=0,
+            last_error=None, ok=False,
+        )
+        for name in absent
+    ]  # fmt: skip
     for row in rows:
         last = row["last_success_market_time"]
         age = None if last is None else max(0, int((market.time - last).total_seconds()))
@@ -46,7 +65,14 @@ def job_health(rows: Sequence[RowMapping], market: Market) -> list[JobHealth]:
                 ok=age is not None and age <= allowed and row["consecutive_failures"] == 0,
             )
         )  # fmt: skip
-    return found
+    return sorted(found, key=lambda job: job.job)
+
+
+def _why(job: JobHealth) -> str:
+    if job.age_s is None and not job.consecutive_failures:
+        return f"job {job.job} has never ended"
+    age = "no success yet" if job.age_s is None else f"last success {job.age_s} s ago of {job.allowed_age_s} s allowed"
+    return f"job {job.job}: {job.consecutive_failures} failures in a row, {age}"
 
 
 def series_health(rows: Sequence[RowMapping], market: Market) -> list[SeriesHealth]:
@@ -71,13 +97,7 @@ def series_health(rows: Sequence[RowMapping], market: Market) -> list[SeriesHeal
 def health(store: StoreDep, market: MarketDep) -> Health:
     """Jobs with last success, consecutive failures, age and allowed age; series with age, allowed age and gaps."""
     jobs, series = job_health(store.jobs(), market), series_health(store.series(), market)
-    reasons = [
-        f"job {job.job}: {job.consecutive_failures} failures in a row, age {job.age_s} of {job.allowed_age_s} s"
-        for job in jobs
-        if not job.ok
-    ]
-    if not jobs:
-        reasons.append("no job has finished yet")
+    reasons = [_why(job) for job in jobs if not job.ok]
     stale = [entry.series for entry in series if entry.stale]
     if stale:
         reasons.append(f"{len(stale)} stale series: {', '.join(stale[:5])}{' ...' if len(stale) > 5 else ''}")

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BeforeValidator
 from sqlalchemy.engine import RowMapping
 
 from serving.dependencies import MarketDep, StoreDep
@@ -40,6 +40,16 @@ _SUBJECT = "Series id or `vault:<id>`"
 _SUBJECT_FORM = r"^[A-Za-z0-9_.:/-]{1,100}$"
 
 
+def _written_out(value: Any) -> Any:
+    """A bare number would be read as seconds since 1970, so that `from=2026` asked for everything."""
+    if isinstance(value, str) and value.strip().lstrip("+-").replace(".", "", 1).isdigit():
+        raise ValueError("must be an ISO 8601 time with zone, like 2026-01-01T00:00:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
+
+
 def _score(row: RowMapping, market_time: datetime) -> Score:
     values = dict(row)
     return Score(
@@ -58,12 +68,10 @@ def risk_current(
 ) -> RiskCurrent:
     """Newest scores. An expired score is never among `scores`; if nothing is fresh the answer is a 503."""
     scores = [_score(row, market.time) for row in store.current(subject, horizon_days)]
-    if not scores and subject is not None:
-        raise Problem(
-            404, "unknown_subject", "Unknown subject",
-            f"subject: no score was ever made for {subject!r}" + (f" at {horizon_days} days" if horizon_days else "")
-            + "; /v1/risk/current without parameters lists what there is.", field="subject",
-        )  # fmt: skip
+    if not scores and (subject is not None or horizon_days is not None):
+        known = sorted({int(row["horizon_days"]) for row in store.current(subject, None)})
+        if known or subject is not None:
+            raise _unknown(subject, known)
     fresh, expired = [s for s in scores if not s.stale], [s for s in scores if s.stale]
     if not fresh:
         raise _expired(market, expired)
@@ -82,6 +90,18 @@ def _expired(market: Market, expired: list[Score]) -> Problem:
         {"market": market.model_dump(mode="json"), "last_known": [s.model_dump(mode="json") for s in expired]},
         retry_after_s=60,
     )  # fmt: skip
+
+
+def _unknown(subject: str | None, known: list[int]) -> Problem:
+    """`known`: horizons at which there are scores of the subject, or of any subject."""
+    whose = f" for {subject!r}" if subject is not None else ""
+    if known:
+        detail = f"horizon_days: no score was ever made{whose} at that horizon; there is: {known}"
+    else:
+        detail = f"subject: no score was ever made{whose}; /v1/risk/current without parameters lists what there is."
+    return Problem(
+        404, "unknown_subject", "Unknown subject or horizon", detail, field="horizon_days" if known else "subject"
+    )
 
 
 def _encode_cursor(row: RowMapping) -> str:
@@ -108,10 +128,8 @@ def risk_history(
     market: MarketDep,
     subject: Annotated[str, Query(pattern=_SUBJECT_FORM, description=_SUBJECT)],
     horizon_days: Annotated[int | None, Query(ge=1, le=365, description="Shortest one when left out")] = None,
-    since: Annotated[
-        AwareDatetime | None, Query(alias="from", description="Issued at or after; ISO 8601 with zone")
-    ] = None,
-    until: Annotated[AwareDatetime | None, Query(alias="to", description="Issued before; ISO 8601 with zone")] = None,
+    since: Annotated[Moment | None, Query(alias="from", description="Issued at or after; ISO 8601 with zone")] = None,
+    until: Annotated[Moment | None, Query(alias="to", description="Issued before; ISO 8601 with zone")] = None,
     limit: Annotated[int, Query(ge=1, le=_MAX_PAGE)] = 100,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> RiskHistory:
@@ -121,12 +139,7 @@ def risk_history(
     known = store.horizons(subject)
     horizon = horizon_days if horizon_days is not None else (known[0] if known else None)
     if horizon is None or horizon not in known:
-        raise Problem(
-            404, "unknown_subject", "Unknown subject",
-            f"subject: no score was ever made for {subject!r}"
-            + (f" at {horizon_days} days (there is: {known})" if known else ""),
-            field="horizon_days" if known else "subject",
-        )  # fmt: skip
+        raise _unknown(subject, known)
     rows = store.history(subject, horizon, since, until, _decode_cursor(cursor) if cursor else None, limit + 1)
     page = rows[:limit]
     return RiskHistory(

@@ -8,6 +8,8 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
+from serving.app import create_app
+from serving.settings import ServingSettings
 from tests.serving.conftest import NOW, add_score, set_clock
 
 PATHS = ["/v1/risk/current", "/risk/current"]
@@ -66,6 +68,8 @@ def test_subject_without_a_number_says_why(client: TestClient, writer: Engine) -
     ("path", "status", "code", "field"),
     [
         ("/v1/risk/current?subject=DOGE", 404, "unknown_subject", "subject"),
+        ("/v1/risk/current?subject=BTC&horizon_days=9", 404, "unknown_subject", "horizon_days"),
+        ("/v1/risk/current?horizon_days=9", 404, "unknown_subject", "horizon_days"),
         ("/v1/risk/current?horizon_days=0", 422, "invalid_parameter", "horizon_days"),
         ("/v1/risk/current?horizon_days=x", 422, "invalid_parameter", "horizon_days"),
         ("/v1/risk/history", 422, "invalid_parameter", "subject"),
@@ -73,10 +77,14 @@ def test_subject_without_a_number_says_why(client: TestClient, writer: Engine) -
         ("/v1/risk/history?subject=BTC&horizon_days=9", 404, "unknown_subject", "horizon_days"),
         ("/v1/risk/history?subject=BTC&from=2026-01-01", 422, "invalid_parameter", "from"),
         ("/v1/risk/history?subject=BTC&from=2026-01-02T00:00Z&to=2026-01-01T00:00Z", 422, "invalid_parameter", "from"),
+        ("/v1/risk/history?subject=BTC&from=2026", 422, "invalid_parameter", "from"),
+        ("/v1/risk/history?subject=BTC&to=-1.5", 422, "invalid_parameter", "to"),
         ("/v1/risk/history?subject=BTC&limit=1001", 422, "invalid_parameter", "limit"),
         ("/v1/risk/history?subject=BTC&cursor=zzz", 422, "invalid_parameter", "cursor"),
         ("/v1/risk/history?subject=BTC%00", 422, "invalid_parameter", "subject"),
         ("/v1/nothing", 404, "not_found", None),
+        ("/v1/risk/current/", 404, "not_found", None),
+        ("/v1/risk/current%2F", 404, "not_found", None),
     ],
 )
 def test_wrong_requests_name_the_field(
@@ -113,3 +121,54 @@ def test_history_range_is_half_open(client: TestClient, writer: Engine) -> None:
     window = {"subject": "BTC", "from": "2026-01-01T00:00:00Z", "to": "2026-01-01T02:00:00Z"}
     scores = client.get("/v1/risk/history", params=window).json()["scores"]
     assert [score["issued_at"] for score in scores] == ["2026-01-01T01:00:00Z", "2026-01-01T00:00:00Z"]
+
+
+def test_scores_that_arrive_while_paging_are_neither_seen_nor_in_the_way(client: TestClient, writer: Engine) -> None:
+    set_clock(writer)
+    for hour in range(6):
+        add_score(writer, as_of=NOW + timedelta(hours=hour), issued_at=NOW + timedelta(hours=hour // 3))
+    seen, cursor = [], None
+    for turn in range(3):
+        page = client.get("/v1/risk/history", params={"subject": "BTC", "limit": 2, "cursor": cursor or ""}).json()
+        seen += [score["as_of"] for score in page["scores"]]
+        cursor = page["next_cursor"]
+        add_score(writer, as_of=NOW + timedelta(hours=10 + turn), issued_at=NOW + timedelta(hours=1))
+    assert cursor is None
+    assert seen == [f"2026-01-01T{hour:02}:00:00Z" for hour in range(5, -1, -1)]
+
+
+@pytest.mark.parametrize("path", ["/", "/live", "/v1/risk/current", "/v1/risk/history?subject=BTC", "/v1/nothing"])
+def test_head_answers_as_get_without_the_body(client: TestClient, writer: Engine, path: str) -> None:
+    set_clock(writer)
+    add_score(writer)
+    got, head = client.get(path), client.head(path)
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    for name in ("content-type", "content-length", "cache-control"):
+        assert head.headers[name] == got.headers[name]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_other_methods_are_refused(client: TestClient, method: str) -> None:
+    answer = client.request(method, "/v1/risk/current")
+    assert (answer.status_code, answer.json()["code"], answer.headers["allow"]) == (405, "method_not_allowed", "GET")
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_no_answer_is_kept_by_a_cache(client: TestClient, writer: Engine) -> None:
+    set_clock(writer)
+    add_score(writer)
+    assert client.get("/v1/risk/current").headers["cache-control"] == "no-store"
+
+
+def test_an_error_without_a_name_is_a_problem_too(
+    serving_url: str, writer: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    set_clock(writer)
+    add_score(writer, data_mode="imagined")  # not a mode that an answer may carry
+    with TestClient(create_app(ServingSettings(serving_url)), raise_server_exceptions=False) as client:
+        answer = client.get("/v1/risk/current", headers={"X-Request-Id": "abc-2"})
+    body = answer.json()
+    assert (answer.status_code, body["code"], answer.headers["x-request-id"]) == (500, "internal_error", "abc-2")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "imagined" not in answer.text
+    assert "abc-2" in caplog.text

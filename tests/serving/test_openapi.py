@@ -1,0 +1,59 @@
+"""The document of the API: what it promises is what leaves, and its examples are of the shape they illustrate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema
+import pytest
+from fastapi.testclient import TestClient
+
+from serving.app import create_app
+from serving.settings import ServingSettings
+
+ANSWERS = ("Score", "RiskCurrent", "RiskHistory", "Health")
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    away = ServingSettings("postgresql+psycopg2://nobody@127.0.0.1:1/none")
+    with TestClient(create_app(away)) as client:
+        found: dict[str, Any] = client.get("/openapi.json").json()
+    return found
+
+
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, methods in document["paths"].items():
+        yield path, methods["get"]
+
+
+def _validator(document: dict[str, Any], schema: dict[str, Any]) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(
+        {**schema, "components": document["components"]}, format_checker=jsonschema.FormatChecker()
+    )
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_examples_fit_their_schema(document: dict[str, Any], name: str) -> None:
+    schema = document["components"]["schemas"][name]
+    assert schema["examples"]
+    for example in schema["examples"]:
+        assert set(example) == set(schema["properties"]), "an example shows every field"
+        _validator(document, schema).validate(example)
+
+
+def test_errors_are_documented_under_the_type_they_leave_with(document: dict[str, Any]) -> None:
+    for path, operation in _operations(document):
+        for status, response in operation["responses"].items():
+            if status >= "400":
+                (content_type,) = response["content"]
+                assert content_type == "application/problem+json", path
+                content = response["content"][content_type]
+                _validator(document, content["schema"]).validate(content["example"])
+                assert content["example"]["status"] == int(status)
+
+
+def test_risk_answers_are_all_described(document: dict[str, Any]) -> None:
+    for path in ("/v1/risk/current", "/v1/risk/history"):
+        assert set(document["paths"][path]["get"]["responses"]) == {"200", "404", "422", "503"}
