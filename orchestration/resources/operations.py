@@ -120,15 +120,18 @@ class Operations(Tables):
         )
 
     def spend_budget(self, provider: str, window: str, limit: int, cost: int = 1) -> bool:
-        """Take `cost` calls from the provider's budget of `window`, atomically; False (nothing taken) when spent."""
+        """Take `cost` calls from the provider's budget of `window`, atomically; False (nothing taken) when spent. A
+        negative `cost` gives calls back."""
         with self.transaction() as connection:
             done = connection.execute(
                 text(f"""
                     insert into {OPS_PROVIDER_STATE} as p (provider, budget_window, budget_used, budget_limit)
-                    select :provider, :window, :cost, :limit where :cost <= :limit
+                    select :provider, :window, greatest(:cost, 0), :limit where :cost <= :limit
                     on conflict (provider) do update set
                         budget_window = :window, budget_limit = :limit, updated_at = clock_timestamp(),
-                        budget_used = case when p.budget_window = :window then p.budget_used else 0 end + :cost
+                        budget_used = greatest(
+                            case when p.budget_window = :window then p.budget_used else 0 end + :cost, 0
+                        )
                     where case when p.budget_window = :window then p.budget_used else 0 end + :cost <= :limit
                 """),
                 {"provider": provider, "window": window, "limit": limit, "cost": cost},

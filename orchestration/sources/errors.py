@@ -44,6 +44,10 @@ class Outage(ProviderError):
     default_reaction = Reaction.RETRY
 
 
+class Unreachable(Outage):
+    """The request never left: no route, no name, a proxy that refuses. It cost nothing of any plan."""
+
+
 class QuotaExceeded(ProviderError):
     """The plan's requests are used up or came too fast."""
 

@@ -15,6 +15,7 @@ from orchestration.settings import Secret
 from orchestration.sources.budget import Every, Quota
 from orchestration.sources.errors import (
     BadKey,
+    BudgetSpent,
     NoHistory,
     PlanRestriction,
     ProviderError,
@@ -26,6 +27,9 @@ from orchestration.sources.http import PlacedKey, Reply, checked
 from orchestration.sources.rates import RateProvider, RateTable, checked_day, stamp_of
 
 _LONGEST_SERIES_DAYS = 365
+
+# The free plan has 100 requests a month: three newest tables a day, and what is left for history.
+RESERVED_FOR_LATEST = 93
 
 # By number and by name: the service uses numbers, its successor on the same platform uses names.
 _ERRORS: dict[str, type[ProviderError]] = {
@@ -74,6 +78,7 @@ class Fixer(RateProvider):
     name: ClassVar[str] = "fixer"
     base_url: ClassVar[str] = "https://data.fixer.io"
     quota: ClassVar[Quota] = Quota(100, Every.MONTH)  # the free plan
+    newest_every: ClassVar[Every | None] = Every.THIRD_OF_DAY
     key_variable: ClassVar[str | None] = "FIXER_API_KEY"
 
     @classmethod
@@ -89,6 +94,8 @@ class Fixer(RateProvider):
         first = days[0]
         while first <= days[-1]:
             last = min(first + timedelta(days=_LONGEST_SERIES_DAYS - 1), days[-1])
+            if self.http.budget.remaining() <= RESERVED_FOR_LATEST:
+                return tables, BudgetSpent(self.name, "no history: the rest of the quota is for new rates")
             params = {"start_date": first.isoformat(), "end_date": last.isoformat()}
             try:
                 tables += self.http.get("/api/timeseries", params, judge, series_tables)

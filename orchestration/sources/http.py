@@ -10,13 +10,11 @@ from __future__ import annotations
 import json
 import logging
 import random
-import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
-from functools import cache
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
@@ -26,6 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 from orchestration.settings import Secret
 from orchestration.sources.budget import Budget
 from orchestration.sources.circuit import Circuit
+from orchestration.sources.egress import Egress
 from orchestration.sources.errors import (
     MAX_WAIT_S,
     BadKey,
@@ -36,6 +35,7 @@ from orchestration.sources.errors import (
     QuotaExceeded,
     Reaction,
     SchemaDrift,
+    Unreachable,
 )
 
 ATTEMPTS = 3
@@ -98,17 +98,12 @@ class KeyTransport(httpx.BaseTransport):
         self._inner.close()
 
 
-@cache
-def _trusted() -> ssl.SSLContext:
-    """Reading the certificates takes longer (50 ms) than most requests."""
-    return httpx.create_ssl_context()
-
-
 def new_client(transport: httpx.BaseTransport | None = None, timeout_s: float = 10.0) -> httpx.Client:
-    # Its debug lines quote response headers, and a redirect may repeat the key in one.
-    logging.getLogger("httpcore").setLevel(logging.WARNING)
+    # Debug lines quote response headers, and a redirect may repeat the key in one; a base URL may hold a password.
+    for chatty in ("httpcore", "httpx"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     return httpx.Client(
-        transport=KeyTransport(transport or httpx.HTTPTransport(verify=_trusted())),
+        transport=KeyTransport(transport or Egress()),
         timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 5.0)),
         follow_redirects=False,
         headers={"User-Agent": "ballast", "Accept": "application/json"},
@@ -185,7 +180,11 @@ class ProviderHttp:
 
     def _attempt(self, method: str, path: str, judge: Judge, cost: int, content: dict[str, Any]) -> Any:
         self.budget.spend(cost)
-        reply = self._send(method, path, content)
+        try:
+            reply = self._send(method, path, content)
+        except Unreachable:
+            self.budget.give_back(cost)
+            raise
         error = judged(self.provider, reply, judge, self.has_key)
         if error is None:
             return reply.body
@@ -194,7 +193,7 @@ class ProviderHttp:
         raise error
 
     def _send(self, method: str, path: str, content: dict[str, Any]) -> Reply:
-        started, raw, failure = self._clock(), bytearray(), None
+        started, raw, failure, kind = self._clock(), bytearray(), None, Outage
         extensions = {_KEY: self._key} if self._key else {}
         try:
             with self._client.stream(method, self._base_url + path, extensions=extensions, **content) as response:
@@ -204,17 +203,19 @@ class ProviderHttp:
                         raise Outage(self.provider, f"answer is longer than {MAX_BODY_BYTES} bytes")
                     if self._clock() - started > timedelta(seconds=DEADLINE_S):
                         raise Outage(self.provider, f"answer was not complete after {DEADLINE_S:g} s")
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            failure, kind = "cannot connect", Unreachable
+        except httpx.ProxyError:
+            failure, kind = "the proxy that HTTPS_PROXY or HTTP_PROXY names refuses or cannot be used", Unreachable
         except httpx.TimeoutException:
             failure = "no answer in time"
-        except httpx.ConnectError:
-            failure = "cannot connect"
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
             failure = "the configured base URL is not an http(s) URL"
         except httpx.HTTPError as error:
             failure = f"connection broke ({type(error).__name__})"
         if failure is not None:
             # Outside of the handler, hence without a chain: the transport's frames hold the request with the key.
-            raise Outage(self.provider, failure)
+            raise kind(self.provider, failure)
         text = raw.decode(errors="replace")
         text = self._key.redact(text) if self._key else text
         return Reply(response.status_code, response.headers, text, parsed(text))
@@ -269,10 +270,10 @@ def retry_after_s(header: str | None, now: datetime) -> float | None:
         return float(text[:9])
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return max((moment - now).total_seconds(), 0.0)
+    except (ValueError, OverflowError):  # a year or an offset that no clock has
         return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max((moment - now).total_seconds(), 0.0)
 
 
 def checked(provider: str, model: type[T], body: Any) -> T:

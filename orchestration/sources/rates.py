@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from pydantic import TypeAdapter, ValidationError
 
 from models.contracts.market import Dataset, RateKind, SeriesSpec, SourceRegime
+from orchestration.sources.budget import Every
 from orchestration.sources.errors import (
     NoHistory,
     ProviderError,
@@ -84,6 +85,7 @@ class RateProvider(Provider):
     """A provider of daily tables. `latest` costs one request for all series, `past` what the provider needs."""
 
     datasets: ClassVar[frozenset[Dataset]] = frozenset({Dataset.FX_RATES})
+    newest_every: ClassVar[Every | None] = None  # how often the newest table of a small plan is asked for; None: always
     quiet_days: ClassVar[int] = 0  # age of the newest table that is no fault: weekends, holidays, early hours
 
     @abstractmethod
@@ -100,21 +102,36 @@ class RateProvider(Provider):
             s: Unsupported(self.name, f"publishes once a day, not every {s.interval}") for s in specs if s not in daily
         }
         if daily:
-            tables, missing = self._tables(sorted({c for s in daily for c in (s.base, s.quote)}), window)
+            tables, missing = self._tables(daily, sorted({c for s in daily for c in (s.base, s.quote)}), window)
             found |= {s: self._harvest(s, tables, missing, window) for s in daily}
         return found
 
-    def _tables(self, codes: Sequence[str], window: Window) -> tuple[list[RateTable], ProviderError | None]:
-        tables: list[RateTable] = []
-        missing: ProviderError | None = None
-        if window.holds(window.today):
-            try:
-                newest = self.latest(codes)
-                tables.append(newest)
-                if newest.ts < window.today - timedelta(days=self.quiet_days):
-                    missing = Stale(self.name, f"the newest rates are of {newest.day}")
-            except ProviderError as error:
-                missing = error
+    def _newest(
+        self, specs: Sequence[SeriesSpec], codes: Sequence[str], window: Window
+    ) -> tuple[list[RateTable], ProviderError | None]:
+        """The newest table, or none where all series had one lately and the plan does not pay for another.
+
+        None is no reason to ask the next provider: two providers in turn would look like a rate that jumps.
+        """
+        paces = [self.http.budget.pace(s.id, self.newest_every) for s in specs] if self.newest_every else []
+        due = [pace for pace in paces if pace.remaining()]
+        if paces and not due:
+            return [], None
+        try:
+            newest = self.latest(codes)
+        except ProviderError as error:
+            return [], error
+        if newest.ts < window.today - timedelta(days=self.quiet_days):
+            return [newest], Stale(self.name, f"the newest rates are of {newest.day}")
+        for pace in due:
+            pace.spend()
+        return [newest], None
+
+    def _tables(
+        self, specs: Sequence[SeriesSpec], codes: Sequence[str], window: Window
+    ) -> tuple[list[RateTable], ProviderError | None]:
+        asked = window.holds(window.today)
+        tables, missing = self._newest(specs, codes, window) if asked else ([], None)
         days = window.past_days()
         if days and (missing is None or missing.reaction is not Reaction.STOP):
             try:

@@ -91,3 +91,7 @@ def test_budget_is_never_overspent_and_renews(warehouse: Warehouse) -> None:
     assert not warehouse.spend_budget("fixer", "2026-02", 2)
     assert not warehouse.spend_budget("other", "2026-02", 2, cost=3)
     assert warehouse.provider_state("fixer").budget_used == 2
+    assert warehouse.spend_budget("fixer", "2026-02", 2, cost=-1)
+    assert warehouse.provider_state("fixer").budget_used == 1
+    assert warehouse.spend_budget("fixer", "2026-03", 2, cost=-1)  # given back after the window ended
+    assert warehouse.provider_state("fixer").budget_used == 0

@@ -124,7 +124,7 @@ class DictState:
         used = (state.budget_used if state.budget_window == window else 0) + cost
         if used > limit:
             return False
-        self.states[provider] = replace(state, budget_window=window, budget_used=used, budget_limit=limit)
+        self.states[provider] = replace(state, budget_window=window, budget_used=max(used, 0), budget_limit=limit)
         return True
 
 

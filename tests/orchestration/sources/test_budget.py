@@ -25,6 +25,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[DictState | Warehouse]:
     ("every", "now", "pause_s", "reaction"),
     [
         (Every.MINUTE, "2026-03-31T23:59:20", 40, Reaction.RETRY),
+        (Every.THIRD_OF_DAY, "2026-03-31T22:00:00", 7200, Reaction.STOP),
         (Every.DAY, "2026-03-31T23:00:00", 3600, Reaction.STOP),
         (Every.DAY, "2026-03-31T23:59:30", 30, Reaction.RETRY),
         (Every.MONTH, "2026-12-31T12:00:00", 43_200, Reaction.STOP),

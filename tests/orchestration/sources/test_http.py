@@ -16,6 +16,7 @@ from orchestration.resources.warehouse_records import ProviderState
 from orchestration.settings import Secret
 from orchestration.sources.budget import Budget, Every, Quota
 from orchestration.sources.circuit import Circuit
+from orchestration.sources.egress import proxy_for
 from orchestration.sources.errors import ProviderError
 from orchestration.sources.http import PlacedKey, ProviderHttp, new_client, parsed, retry_after_s
 from tests.orchestration.sources.loopback import (
@@ -100,8 +101,32 @@ def test_refused_connection() -> None:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
         url = f"http://127.0.0.1:{reserved.getsockname()[1]}"
-        fetch = live_market([SPEC], url, Wall(NOW)).fetch(Dataset.FX_RATES, START, NOW, NOW)
+        state = DictState()
+        fetch = live_market([SPEC], url, Wall(NOW), state=state).fetch(Dataset.FX_RATES, START, NOW, NOW)
     assert [(a.error_kind, a.error_text) for a in fetch.answers] == [("outage", "openexchangerates: cannot connect")]
+    assert state.states["openexchangerates"].budget_used == 0  # what never left costs nothing
+
+
+def test_the_proxy_of_the_environment_is_used_and_spared(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    with serving(Canned(GOOD)) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url.removeprefix("http://"))
+        market = live_market([SPEC], "http://rates.invalid", Wall(NOW))
+        assert len(market.fetch(Dataset.FX_RATES, START, NOW, NOW).frame) == 1
+        assert proxy.asked[0].headers["host"] == "rates.invalid"
+        monkeypatch.setenv("NO_PROXY", "invalid")
+        assert proxy_for("http", "rates.invalid") is None
+        assert proxy_for("http", "127.0.0.1") is None
+
+
+def test_a_proxy_that_cannot_be_used_is_said_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "socks5://me:hidden@127.0.0.1:1")
+    [answer] = live_market([SPEC], "http://rates.invalid", Wall(NOW)).fetch(Dataset.FX_RATES, START, NOW, NOW).answers
+    assert answer.error_text is not None
+    assert "proxy" in answer.error_text
+    assert "hidden" not in answer.error_text
 
 
 @pytest.mark.parametrize("url", ["", "ftp://127.0.0.1", "nonsense", "http://[::1"])
@@ -131,6 +156,7 @@ def test_recovers_after_a_retry_and_waits_as_told() -> None:
         ("Wed, 04 Mar 2026 12:01:30 GMT", 90.0),
         ("Wed, 04 Mar 2026 11:00:00 GMT", 0.0),
         ("Wed, 04 Mar 2026 12:01:30 -0000", 90.0),
+        ("Wed, 04 Mar 2026 12:01:30 +99999999999999", None),
         ("soon", None),
         ("-3", None),
         ("", None),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +12,17 @@ from models.contracts.market import Dataset
 from orchestration.resources.warehouse_records import ProviderState
 from orchestration.sources.errors import ProviderError, SchemaDrift, UnknownSymbol
 from orchestration.sources.rates import RateTable
-from tests.orchestration.sources.loopback import Asked, Canned, DictState, Wall, live_market, rate_spec, serving, utc
+from tests.orchestration.sources.loopback import (
+    Asked,
+    Canned,
+    DictState,
+    Script,
+    Wall,
+    live_market,
+    rate_spec,
+    serving,
+    utc,
+)
 
 TABLE = RateTable(
     date(2026, 3, 4), "EUR", {"USD": Decimal("1.25"), "NGN": Decimal("2000"), "KES": 150, "ZWL": Decimal(40)}
@@ -177,6 +187,44 @@ def test_history_of_oxr_leaves_room_for_new_rates_and_skips_weekends() -> None:
         "/api/historical/2026-03-02.json",
     ]
     assert [(a.outcome, a.error_kind) for a in fetch.answers] == [("partial", "budget")]
+
+
+def fixer_at(wall: Wall) -> Script:
+    """The free plan: newest rates of the day, no history."""
+
+    def script(asked: Asked) -> Canned:
+        if asked.path == "/api/timeseries":
+            return Canned({"success": False, "error": {"code": 105, "type": "function_access_restricted"}})
+        rates = {"USD": 1.25, "NGN": 2000.5, "KES": 150}
+        day = {"timestamp": int(wall().timestamp()), "date": wall().date().isoformat()}
+        return Canned({"success": True, "base": "EUR", "rates": rates} | day)
+
+    return script
+
+
+def test_a_small_plan_asked_hourly_lasts_for_the_month() -> None:
+    wall, state = Wall(utc("2026-03-01T00:02:00")), DictState()
+    days: set[date] = set()
+    with serving(fixer_at(wall)) as server:
+        market = live_market([rate_spec(pair, "fixer") for pair in ("USDNGN", "USDKES")], server.url, wall, state=state)
+        for _ in range(31 * 24):
+            now = wall()
+            found = market.fetch(Dataset.FX_RATES, now.replace(hour=0, minute=0), now, now)
+            assert {a.outcome for a in found.answers} == {"ok"}
+            days |= set(found.frame["ts"].dt.date)
+            market.fetch(Dataset.FX_RATES, now - timedelta(days=3), now - timedelta(days=2), now)  # a gap of its own
+            wall.sleep(3600)
+    assert len(days) == 31
+    assert len(server.asked) == state.states["fixer"].budget_used <= 100
+
+
+def test_a_series_asked_for_later_still_gets_its_row() -> None:
+    wall, state = Wall(NOW), DictState()
+    with serving(fixer_at(wall)) as server:
+        market = live_market([rate_spec(pair, "fixer") for pair in ("USDNGN", "USDKES")], server.url, wall, state=state)
+        for series, rows in (("USDNGN:official", 1), ("USDKES:official", 1), ("USDNGN:official", 0)):
+            assert len(market.fetch(Dataset.FX_RATES, utc("2026-03-04"), NOW, NOW, [series]).frame) == rows
+    assert len(server.asked) == 2
 
 
 def test_oxr_answering_for_another_day_is_drift() -> None:
