@@ -162,6 +162,8 @@ def _stopped(warehouse: Warehouse, bars: pd.DataFrame) -> NDArray[np.bool_]:
     """Last bars of recordings that stop shortly before the others of their folder do (replayed data only)."""
     mask = np.zeros(len(bars), dtype=bool)
     played = bars[bars["data_mode"] == DataMode.REPLAY.value]
+    if played.empty:  # of no text there are no parts
+        return mask
     folder = played["series"].str.partition(":")[2]  # BTC and ETH are of one recording, BTC:perp is of another
     for (interval, _), rows in played.groupby(["interval", folder], observed=True):
         length = interval_length(str(interval))
