@@ -11,8 +11,9 @@ import json
 from importlib.metadata import version
 from pathlib import Path
 
+from sqlalchemy import Connection, text
+
 from orchestration.dbt_command import DBT_DIR, existing_manifest
-from orchestration.resources.warehouse_tables import Tables
 from orchestration.settings import PROJECT_ROOT
 
 DEPLOY_TAG = "deploy"  # on models that change with the software and not with the data
@@ -38,19 +39,21 @@ def deployed_relations(target: Path) -> list[str]:
     return sorted(f"{node['schema']}.{node['alias']}" for node in models)
 
 
-def is_deployed(database: Tables, target: Path) -> bool:
+def is_deployed(connection: Connection, target: Path) -> bool:
     """Whether the last deploy to this database was of this software, and everything it made is still there."""
-    (found,) = database.rows(
-        "select obj_description(to_regnamespace('serving'), 'pg_namespace') as mark,"
-        " (select count(*) from unnest(cast(:names as text[])) as name where to_regclass(name) is null) as missing",
+    found = connection.execute(
+        text(
+            "select obj_description(to_regnamespace('serving'), 'pg_namespace') as mark,"
+            " (select count(*) from unnest(cast(:names as text[])) as name where to_regclass(name) is null) as missing"
+        ),
         {"names": deployed_relations(target)},
-    )
-    return bool(found["mark"] == _mark() and found["missing"] == 0)
+    ).one()
+    return bool(found.mark == _mark() and found.missing == 0)
 
 
-def mark_deployed(database: Tables) -> None:
+def mark_deployed(connection: Connection) -> None:
     """Say in the database that a deploy of this software succeeded."""
-    database.execute(f"comment on schema serving is '{_mark()}'")
+    connection.execute(text(f"comment on schema serving is '{_mark()}'"))
 
 
 def _mark() -> str:

@@ -156,11 +156,13 @@ class _Play:
     def deploy(self) -> None:
         """Make the views of the installed software, unless the database has them already."""
         warehouse, target = self.workspace.warehouse, target_folder(self.workspace.settings)
-        if is_deployed(warehouse, target):
-            return
+        with warehouse.transaction() as connection:
+            if is_deployed(connection, target):
+                return
         self.run(DEPLOY, {})
         if not self.failures:
-            mark_deployed(warehouse)
+            with warehouse.transaction() as connection:
+                mark_deployed(connection)
 
     def run(self, job: str, tags: Mapping[str, str]) -> None:
         """Run a job to its end, unless a part before it failed: its tables would only be half of what they say."""

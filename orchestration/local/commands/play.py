@@ -16,7 +16,6 @@ from orchestration.local.locks import hold
 from orchestration.local.prepare import make_folders, prepare
 from orchestration.local.progress import ConsoleProgress, Progress
 from orchestration.local.workspace import opened
-from orchestration.resources.warehouse_tables import Tables
 from orchestration.settings import Settings
 
 LOCK = "run.lock"
@@ -64,12 +63,9 @@ def play_once(settings: Settings, databases: Databases, progress: Progress) -> i
 
 def deploy_once(settings: Settings, databases: Databases, progress: Progress) -> bool:
     """Views of the installed software in a market that was played before; False when they could not be made."""
-    database = Tables.connect(databases.ballast)
-    try:
-        if is_deployed(database, target_folder(settings)):
+    with create_engine(databases.ballast, poolclass=NullPool).connect() as connection:
+        if is_deployed(connection, target_folder(settings)):
             return True
-    finally:
-        database.close()
     progress.note("the views of this market are missing or of another version: made anew")
     from orchestration.local.play import deploy  # Dagster, as above
 
