@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestration import dbt_command, dbt_dictionary
+from orchestration import dbt_command
 
 NOWHERE = {"BALLAST_PG_HOST": "/nonexistent", "BALLAST_PG_DBNAME": "nowhere"}
 
@@ -65,7 +65,3 @@ def test_the_manifest_is_parsed_once_and_again_after_a_change(tmp_path: Path) ->
 def test_a_failure_names_the_log_and_says_why(tmp_path: Path) -> None:
     with pytest.raises(dbt_command.DbtError, match=r"dbt run failed \(log: .*dbt\.log\)(?s:.*)nonexistent"):
         dbt_command.run(["run", "--select", "calendar"], tmp_path, NOWHERE)
-
-
-def test_the_data_dictionary_says_what_the_models_say() -> None:
-    assert dbt_dictionary.PAGE.read_text(encoding="utf-8") == dbt_dictionary.render()
