@@ -5,6 +5,8 @@ what is not believed: at once, so that the checks of these tables only meet rows
 """
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -49,38 +51,71 @@ def _raw_asset(dataset: Dataset, calendar: Calendar) -> dg.AssetsDefinition:
         "A partition is one week (Monday, UTC); the first one also takes all history before it.",
     )
     def raw(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[Any]:
-        started, now = datetime.now(UTC), workspace.now()
-        weeks = context.partition_time_window
-        window = narrowed(workspace.warehouse, dataset, window_of(weeks.start, weeks.end, calendar), now)
-        fetch = workspace.market.fetch(dataset, window.start, window.end, now)
-        stored = workspace.warehouse.store(
-            dataset,
-            fetch,
-            window=(window.start, window.end),
-            data_mode=workspace.mode,
-            known_at=now,
-            started_at=started,
-            run_id=context.run_id,
-        )
+        now, weeks = workspace.now(), context.partition_time_window
+        window = window_of(weeks.start, weeks.end, calendar)
+        offered = [spec.id for spec in workspace.market.series() if spec.dataset is dataset]
+        answered = [
+            (asked, *ask(workspace, dataset, asked, now, context.run_id))
+            for asked in questions(workspace.warehouse, dataset, window, now, offered)
+        ]
         doubts = judge(workspace.warehouse, now, context.run_id) if dataset in _JUDGED else {}
-        return dg.MaterializeResult(metadata=_report(window, fetch, stored) | doubts)
+        return dg.MaterializeResult(metadata=_report(answered) | doubts)
 
     return raw
 
 
-def narrowed(warehouse: Warehouse, dataset: Dataset, window: Window, now: datetime) -> Window:
-    """The part of a window that a run has to ask for.
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A window, and the series it is asked for; None: all of the dataset."""
 
-    A week that is still running is asked from its oldest watermark on, so that an hourly tick does not pay for the
-    week; series without a row in it are left to the gap scan. A closed week, a range or a backfill is asked whole.
+    window: Window
+    series: tuple[str, ...] | None = None
+
+
+def questions(
+    warehouse: Warehouse, dataset: Dataset, window: Window, now: datetime, offered: Sequence[str]
+) -> list[Question]:
+    """What a run over a window asks the market for; `offered`: the series that the market has.
+
+    A closed week, a range or a backfill is asked whole. In a week that is still running each series is asked from its
+    own newest row on: an hourly tick does not pay for the week, and nobody asks a provider for days that it has given.
+    That row may lie in the week before: what came in its last hours is nobody else's business. Series without a row
+    in both weeks are only asked for what is new; what they lack before is found by the gap scan.
     """
     if window.start is None or window.end - window.start > WEEK or not window.start <= now < window.end:
-        return window
-    marks = warehouse.read(
-        f"select series, max(ts) as newest from {raw_table(dataset)} where ts >= :start and ts < :end group by series",
-        {"start": window.start, "end": window.end},
+        return [Question(window)]
+    marks = warehouse.rows(
+        f"""
+        select series, date_trunc('hour', min(newest)) as start from (
+            select series, interval, max(ts) as newest from {raw_table(dataset)}
+            where ts >= :low and ts < :high group by series, interval
+        ) as marks group by series
+        """,
+        {"low": window.start - WEEK, "high": window.end},
     )
-    return window if marks.empty else Window(marks["newest"].min().to_pydatetime(), window.end)
+    starts: dict[str, datetime] = {row["series"]: row["start"] for row in marks}
+    if not starts:
+        return [Question(window)]
+    together: dict[datetime, list[str]] = {}
+    for series in dict.fromkeys(offered):  # a series of two intervals is one name
+        together.setdefault(starts.get(series, max(starts.values())), []).append(series)
+    return [Question(Window(start, window.end), tuple(names)) for start, names in sorted(together.items())]
+
+
+def ask(workspace: Workspace, dataset: Dataset, asked: Question, now: datetime, run_id: str) -> tuple[Fetch, Stored]:
+    """Fetch and store the answer to one question, all of it or nothing."""
+    started, window = datetime.now(UTC), asked.window
+    fetch = workspace.market.fetch(dataset, window.start, window.end, now, asked.series)
+    stored = workspace.warehouse.store(
+        dataset,
+        fetch,
+        window=(window.start, window.end),
+        data_mode=workspace.mode,
+        known_at=now,
+        started_at=started,
+        run_id=run_id,
+    )
+    return fetch, stored
 
 
 def judge(warehouse: Warehouse, now: datetime, run_id: str) -> dict[str, Any]:
@@ -99,19 +134,24 @@ def failures(answers: tuple[Answer, ...]) -> list[str]:
     ]
 
 
-def _report(window: Window, fetch: Fetch, stored: Stored) -> dict[str, Any]:
-    frame, failed = fetch.frame, failures(fetch.answers)
+def _report(answered: Sequence[tuple[Question, Fetch, Stored]]) -> dict[str, Any]:
+    starts = [asked.window.start for asked, _, _ in answered]
+    first = None if None in starts else min((start for start in starts if start is not None), default=None)
+    answers = tuple(answer for _, fetch, _ in answered for answer in fetch.answers)
+    frames = [fetch.frame for _, fetch, _ in answered if len(fetch.frame)]
+    failed = failures(answers)
     metadata: dict[str, Any] = {
-        "dagster/row_count": stored.rows_added,
-        "rows_received": stored.rows_received,
-        "rows_added": stored.rows_added,
-        "rows_rejected": stored.rows_rejected,
-        "series": int(frame["series"].nunique()) if len(frame) else 0,
-        "window": f"{window.start.isoformat() if window.start else 'the beginning'} to {window.end.isoformat()}",
-        "answers": dict(Counter(answer.outcome for answer in fetch.answers)),
+        "dagster/row_count": sum(stored.rows_added for _, _, stored in answered),
+        "rows_received": sum(stored.rows_received for _, _, stored in answered),
+        "rows_added": sum(stored.rows_added for _, _, stored in answered),
+        "rows_rejected": sum(stored.rows_rejected for _, _, stored in answered),
+        "series": sum(int(frame["series"].nunique()) for frame in frames),
+        "window": f"{first.isoformat() if first else 'the beginning'} to "
+        f"{max((asked.window.end for asked, _, _ in answered)).isoformat()}",
+        "answers": dict(Counter(answer.outcome for answer in answers)),
     }
-    if len(frame):
-        metadata["newest"] = dg.MetadataValue.timestamp(frame["ts"].max().to_pydatetime())
+    if frames:
+        metadata["newest"] = dg.MetadataValue.timestamp(max(frame["ts"].max() for frame in frames).to_pydatetime())
     if failed:
         metadata["failed"] = failed[:SHOWN]
     return metadata

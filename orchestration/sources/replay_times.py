@@ -15,7 +15,8 @@ DREAMT = pd.Timedelta(days=366)  # a row of the future this far behind the one b
 
 def possible(ts: pd.Series) -> pd.Series:
     """Whether each time can be one of a recording: in a year of ours, and not the number zero."""
-    return ts.dt.year.between(FIRST_YEAR, LAST_YEAR) & (ts != EPOCH)
+    found: pd.Series = ts.dt.year.between(FIRST_YEAR, LAST_YEAR) & (ts != EPOCH)
+    return found
 
 
 def dreamt(ts: pd.Series, today: datetime | None) -> pd.Series:
@@ -23,12 +24,12 @@ def dreamt(ts: pd.Series, today: datetime | None) -> pd.Series:
 
     A file that simply goes on into the future is played as it is.
     """
-    late = ts > (pd.Timestamp(today) if today is not None else ts.max())
-    if not late.any():
-        return late
+    nothing = pd.Series(False, index=ts.index)
+    if today is None or not (ts > today).any():
+        return nothing
     times = pd.DatetimeIndex(ts.dropna().unique()).sort_values()
     torn = np.flatnonzero((times[1:] > pd.Timestamp(today)) & (times[1:] - times[:-1] > DREAMT))
-    return ts >= times[torn[0] + 1] if len(torn) else ts.isna() & False
+    return ts >= times[torn[0] + 1] if len(torn) else nothing
 
 
 def nominal_date(text: str) -> pd.Timestamp:

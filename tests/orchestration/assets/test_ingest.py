@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from models.contracts.market import COLUMNS, Dataset
-from orchestration.assets.ingest import failures, narrowed
+from orchestration.assets.ingest import Question, ask, failures, questions
 from orchestration.partitions import Window
 from orchestration.resources.workspace import Workspace
 from orchestration.sources.interface import Answer
@@ -26,29 +26,56 @@ def candles(series: str, first: datetime, hours: int) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize(
-    ("window", "now", "expected"),
+    ("window", "now"),
     [
-        pytest.param(WEEK, NOW, MONDAY + timedelta(hours=23), id="a-running-week-starts-at-the-oldest-watermark"),
-        pytest.param(WEEK, NOW + timedelta(days=7), MONDAY, id="a-closed-week-is-asked-whole"),
-        pytest.param(Window(None, WEEK.end), NOW, None, id="all-history-is-asked-whole"),
-        pytest.param(
-            Window(MONDAY - timedelta(days=7), WEEK.end), NOW, MONDAY - timedelta(days=7), id="a-range-is-asked-whole"
-        ),
+        pytest.param(WEEK, NOW + timedelta(days=7), id="a-closed-week"),
+        pytest.param(Window(None, WEEK.end), NOW, id="all-history"),
+        pytest.param(Window(MONDAY - timedelta(days=7), WEEK.end), NOW, id="a-range"),
     ],
 )
-def test_a_tick_asks_only_for_what_may_be_new(
-    workspace: Workspace, window: Window, now: datetime, expected: datetime | None
-) -> None:
+def test_what_is_over_is_asked_whole(workspace: Workspace, window: Window, now: datetime) -> None:
     workspace.warehouse.append(Dataset.CANDLES, candles("BTC", MONDAY, 48), "run")
+    assert questions(workspace.warehouse, Dataset.CANDLES, window, now, ["BTC"]) == [Question(window)]
+
+
+def test_a_tick_asks_each_series_only_for_what_may_be_new(workspace: Workspace) -> None:
+    workspace.warehouse.append(Dataset.CANDLES, candles("BTC", MONDAY, 48), "run")
+    workspace.warehouse.append(Dataset.CANDLES, candles("XLM", MONDAY, 48), "run")
     workspace.warehouse.append(Dataset.CANDLES, candles("ETH", MONDAY, 24), "run")
-    # Silent since last week: the gap scan's business, it must not drag the window back.
-    workspace.warehouse.append(Dataset.CANDLES, candles("XLM", MONDAY - timedelta(days=3), 2), "run")
-    found = narrowed(workspace.warehouse, Dataset.CANDLES, window, now)
-    assert (found.start, found.end) == (expected, window.end)
+    # In the last hours of the week before: they belong to no week that is asked again.
+    workspace.warehouse.append(Dataset.CANDLES, candles("LTC", MONDAY - timedelta(hours=5), 2), "run")
+    # Long silent: the gap scan's business, it drags nobody back.
+    workspace.warehouse.append(Dataset.CANDLES, candles("ADA", MONDAY - timedelta(days=30), 2), "run")
+    found = questions(
+        workspace.warehouse, Dataset.CANDLES, WEEK, NOW, ["BTC", "ETH", "XLM", "LTC", "ADA", "NEW", "BTC"]
+    )
+    assert [(q.window.start, q.series) for q in found] == [
+        (MONDAY - timedelta(hours=4), ("LTC",)),
+        (MONDAY + timedelta(hours=23), ("ETH",)),
+        (MONDAY + timedelta(hours=47), ("BTC", "XLM", "ADA", "NEW")),
+    ]
+    assert {q.window.end for q in found} == {WEEK.end}
 
 
 def test_a_week_without_rows_is_asked_whole(workspace: Workspace) -> None:
-    assert narrowed(workspace.warehouse, Dataset.CANDLES, WEEK, NOW) == WEEK
+    assert questions(workspace.warehouse, Dataset.CANDLES, WEEK, NOW, ["BTC"]) == [Question(WEEK)]
+
+
+@pytest.mark.parametrize("dataset", [Dataset.FX_RATES, Dataset.CANDLES])
+def test_ticks_over_the_turn_of_a_week_lose_no_row(workspace: Workspace, dataset: Dataset) -> None:
+    """Street adverts have no slots, so that no gap scan would bring back what two weeks leave between them."""
+    market, turn = workspace.market, datetime(2025, 12, 29, tzinfo=UTC)
+    offered = [spec.id for spec in market.series() if spec.dataset is dataset]
+    for now in (turn - timedelta(hours=3), turn + timedelta(hours=2), turn + timedelta(hours=5)):
+        monday = datetime.combine(now.date() - timedelta(days=now.weekday()), datetime.min.time(), UTC)
+        week = Window(monday, monday + timedelta(days=7))
+        for asked in questions(workspace.warehouse, dataset, week, now, offered):
+            ask(workspace, dataset, asked, now, "tick")
+    stored = workspace.warehouse.read(f"select distinct series, ts from raw.{dataset.value} where ts >= '2025-12-28'")
+    played = market.fetch(dataset, turn - timedelta(days=1), now, now).frame
+    assert set(zip(stored["series"], stored["ts"], strict=True)) == set(
+        zip(played["series"], played["ts"], strict=True)
+    )
 
 
 def test_failures_are_told_in_one_line_each() -> None:
