@@ -60,7 +60,8 @@ def step_towards(
     """Weights on the straight line from `current` to `wanted`, at most `limit` of turnover away from `current`.
 
     Moves of all legs but `balancing` are rounded towards zero, and `balancing` takes what is left: with P bought and
-    N sold elsewhere the turnover is max(P, N), so rounding can only shrink it. The sum stays exactly that of `current`.
+    N sold elsewhere the turnover is max(P, N), so rounding can only shrink it. Where it would leave `balancing` below
+    zero, the largest purchases shrink instead. The sum stays exactly that of `current`, and no weight is negative.
     """
     distance = turnover(current, wanted)
     if distance <= limit:
@@ -71,5 +72,12 @@ def step_towards(
         for s, w in current.items()
         if s != balancing
     }
+    lacking = sum(moved.values(), Decimal(0)) - sum(current.values(), Decimal(0))
+    for s in sorted(moved, key=lambda s: current[s] - moved[s]):
+        if lacking <= 0:
+            break
+        less = min(lacking, max(moved[s] - current[s], Decimal(0)))
+        moved[s] -= less
+        lacking -= less
     moved[balancing] = sum(current.values(), Decimal(0)) - sum(moved.values(), Decimal(0))
     return {s: moved[s] for s in current}

@@ -210,6 +210,7 @@ def test_weights_need_something_held(values: dict[str, D]) -> None:
 
 
 amounts = st.lists(st.integers(0, 10**15), min_size=3, max_size=3).filter(lambda v: sum(v) > 0)
+without_stable = st.lists(st.integers(0, 10**15), min_size=6, max_size=6).filter(lambda v: sum(v) > 0)
 scores = st.one_of(st.none(), st.floats(0, 100))
 
 
@@ -225,6 +226,26 @@ def test_partial_steps_sum_to_one_and_stay_inside_the_limit(raw: list[int], goal
     assert turnover(current, moved) <= limit
     assert turnover(moved, wanted) <= turnover(current, wanted)
     assert all(0 <= w <= 1 for w in moved.values())
+
+
+@given(without_stable, without_stable, st.decimals(D("0.0001"), D(1), places=4))
+def test_no_step_makes_a_weight_negative(raw: list[int], goal: list[int], limit: D) -> None:
+    symbols = ("A", "B", "C", "D", "E", "F")
+    current, wanted = (weights_of(dict(zip(symbols, map(D, v), strict=True))) | {"USDC": D(0)} for v in (raw, goal))
+    moved = step_towards(current, wanted, limit, "USDC")
+    assert min(moved.values()) >= 0
+    assert sum(moved.values()) == 1
+    assert turnover(current, moved) <= limit
+    assert all(min(current[s], wanted[s]) <= w <= max(current[s], wanted[s]) for s, w in moved.items() if s != "USDC")
+
+
+def test_rounding_takes_nothing_from_a_stable_leg_that_holds_nothing() -> None:
+    symbols = ("USDC", "A", "B", "C")
+    current = dict(zip(symbols, map(D, ("0", "0.33333333", "0.33333333", "0.33333334")), strict=True))
+    wanted = dict(zip(symbols, map(D, ("0", "0.11111111", "0.22222223", "0.66666666")), strict=True))
+    moved = step_towards(current, wanted, D("0.1"), "USDC")
+    # 0.1 of 0.33333332: A falls by 0.0666666693..., B by 0.0333333306..., each rounded down; C may rise by their sum.
+    assert moved == {"USDC": D(0), "A": D("0.26666667"), "B": D("0.30000000"), "C": D("0.43333333")}
 
 
 @settings(max_examples=60)
