@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 
 from models.contracts.market import COLUMNS, KEY_COLUMNS, PROVENANCE_COLUMNS, Dataset
 from orchestration.resources.warehouse_copy import FrameError
-from orchestration.resources.warehouse_tables import column_types, stage
+from orchestration.resources.warehouse_tables import column_types, refresh_statistics, stage
 
 _STAGE = "ballast_raw_stage"
 
@@ -104,4 +104,5 @@ def append_rows(connection: Connection, dataset: Dataset, frame: pd.DataFrame, r
         for series, count in connection.execute(statement, bounds | {"turn": turn}):
             added[series] = added.get(series, 0) + count
     connection.execute(text(f"drop table {_STAGE}"))
+    refresh_statistics(connection, table, sum(added.values()))
     return added

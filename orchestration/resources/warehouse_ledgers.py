@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from models.contracts.market import DataMode, Dataset
 from models.contracts.tables import RAW_INGEST_LOG, RAW_QUARANTINE
 from orchestration.resources.warehouse_records import QuarantineEntry
-from orchestration.resources.warehouse_tables import column_types, stage
+from orchestration.resources.warehouse_tables import column_types, refresh_statistics, stage
 from orchestration.sources.interface import Answer, Reject
 
 
@@ -66,6 +66,7 @@ def record_entries(connection: Connection, entries: Sequence[QuarantineEntry], r
         )
     )
     connection.execute(text(f"drop table {name}"))
+    refresh_statistics(connection, RAW_QUARANTINE, done.rowcount)
     return done.rowcount
 
 

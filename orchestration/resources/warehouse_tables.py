@@ -20,6 +20,8 @@ from orchestration.resources.warehouse_copy import FrameError, arrow_types, from
 # A backfill stages some hundred thousand rows and sorts them once: in memory, not in temporary files.
 _SESSION = "-c timezone=UTC -c work_mem=64MB -c temp_buffers=128MB"
 
+MANY_ROWS = 10_000  # an append that changes what the planner believes of a table; an hour adds hundreds
+
 Rows: TypeAlias = pd.DataFrame | Sequence[Mapping[str, Any]]
 
 _TABLE_NAME = re.compile(r"^[a-z_]+\.[a-z_0-9]+$")
@@ -98,7 +100,15 @@ class Tables:
                 text(f"insert into {table} ({names}) select {names} from ballast_stage {conflict_clause}")
             )
             connection.execute(text("drop table ballast_stage"))
+            refresh_statistics(connection, table, done.rowcount)
             return done.rowcount
+
+
+def refresh_statistics(connection: Connection, table: str, added: int) -> None:
+    """Statistics after a large append. The next step reads within seconds, long before autovacuum looks, and at a
+    partitioned table as a whole autovacuum never looks: the planner would join it row by row."""
+    if added >= MANY_ROWS:
+        connection.execute(text(f"analyze {table}"))
 
 
 def as_frame(rows: Rows) -> pd.DataFrame:

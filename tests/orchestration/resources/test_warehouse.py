@@ -18,6 +18,7 @@ from orchestration.resources.database_errors import DatabaseError, DatabaseUnava
 from orchestration.resources.warehouse import Warehouse
 from orchestration.resources.warehouse_copy import FrameError
 from orchestration.resources.warehouse_records import QuarantineEntry
+from orchestration.resources.warehouse_tables import MANY_ROWS
 from orchestration.sources.interface import Answer, Fetch, Reject
 
 T0 = datetime(2022, 1, 3, tzinfo=UTC)
@@ -72,6 +73,29 @@ def test_second_run_adds_nothing(warehouse: Warehouse) -> None:
     assert warehouse.append(Dataset.CANDLES, frame.iloc[::-1], "r4") == 0
     assert warehouse.watermark(Dataset.CANDLES, "BTC", "1h") == T0 + timedelta(hours=2)
     assert warehouse.watermark(Dataset.CANDLES, "ETH", "1h") is None
+
+
+def described(warehouse: Warehouse, table: str) -> list[str]:
+    """Columns of a raw table that the planner knows something about."""
+    sql = "select attname::text as name from pg_stats where schemaname = 'raw' and tablename = :table"
+    return [row["name"] for row in warehouse.rows(sql, {"table": table})]
+
+
+def entries(count: int) -> list[QuarantineEntry]:
+    return [
+        QuarantineEntry(Dataset.CANDLES, "BTC", "flag", "flat_bar", "", T0, DataMode.SIMULATED, value=str(i))
+        for i in range(count)
+    ]
+
+
+def test_the_planner_hears_of_large_appends_at_once(warehouse: Warehouse) -> None:
+    warehouse.append(Dataset.CANDLES, candles(["1"] * 100), None)
+    warehouse.quarantine(entries(100))
+    assert described(warehouse, "candles") == described(warehouse, "quarantine") == []
+    warehouse.append(Dataset.CANDLES, candles(["1"] * MANY_ROWS, series="ETH"), None)
+    warehouse.quarantine(entries(100 + MANY_ROWS))
+    assert {"series", "interval", "ts", "seq"} <= set(described(warehouse, "candles"))  # of all partitions together
+    assert {"dataset", "series"} <= set(described(warehouse, "quarantine"))
 
 
 @pytest.mark.parametrize(
