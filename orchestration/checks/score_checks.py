@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from models.contracts.tables import RISK_SCORES
+from models.contracts.tables import OPS_FRESHNESS, OPS_SERIES, RISK_SCORES
 from orchestration import keys
 from orchestration.resources.workspace import Workspace
 
@@ -31,12 +31,24 @@ def in_range(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> dg
 
 @dg.asset_check(asset=keys.SCORES, name="fresh")
 def fresh(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> dg.AssetCheckResult:
-    """Subjects whose newest score has expired at the market's clock. A warning: the API says so with each answer."""
+    """Subjects whose newest score has expired though their data goes on: scoring fell behind. A warning.
+
+    Where the data itself has ended the score cannot be fresh: `ops.freshness` says so, and so does the API.
+    """
     found = workspace.warehouse.read(
         f"""
-        select subject, valid_until from (
-            select distinct on (subject) subject, valid_until from {RISK_SCORES} order by subject, as_of desc, id desc
-        ) newest where valid_until < :now order by valid_until desc
+        with newest as (
+            select distinct on (subject) subject, valid_until, share_stale from {RISK_SCORES}
+            order by subject, as_of desc, id desc
+        ),
+        ended as (
+            select f.series from {OPS_FRESHNESS} f join {OPS_SERIES} s
+                on s.dataset = f.dataset and s.id = f.series and s.interval = f.interval
+            where f.stale and s.scored
+        )
+        select subject, valid_until from newest
+        where valid_until < :now and share_stale = 0 and subject not in (select series from ended)
+        order by valid_until desc
         """,
         {"now": workspace.now()},
     )
