@@ -41,7 +41,15 @@ def create_app(settings: ServingSettings | None = None) -> FastAPI:
         engine.dispose()
 
     # A redirect would carry the caller's Host header back to it: a path with a slash too many is simply not there.
-    app = Api(title="Ballast", version="1", description=_DESCRIPTION, lifespan=lifespan, redirect_slashes=False)
+    app = Api(
+        title="Ballast",
+        version="1",
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        docs_url=None,  # the framework's pages load their scripts from elsewhere: blank without the internet
+        redoc_url=None,
+    )
     app.state.store = Store(engine)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(RequestIdMiddleware)

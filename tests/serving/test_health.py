@@ -148,9 +148,10 @@ def test_settings_errors_name_the_variable(env: dict[str, str]) -> None:
         load_serving_settings(env)
 
 
-def test_page_needs_nothing_from_elsewhere(client: TestClient) -> None:
-    page = client.get("/")
+@pytest.mark.parametrize(("path", "says"), [("/", "data mode"), ("/docs", "OpenAPI document")])
+def test_pages_need_nothing_from_elsewhere(client: TestClient, path: str, says: str) -> None:
+    page = client.get(path)
     assert page.status_code == 200
     assert "http://" not in page.text
     assert "https://" not in page.text
-    assert "data mode" in page.text
+    assert says in page.text
