@@ -54,7 +54,7 @@ def quality(context: dg.AssetExecutionContext, workspace: Workspace) -> Iterator
     scans = scan_gaps(warehouse, workspace.market, now, context.run_id)
     yield dg.MaterializeResult(asset_key=keys.GAPS, metadata=_gap_report(warehouse, scans))
     doubts = judge(warehouse, now, context.run_id)
-    disagreements = reconcile_sources(warehouse, now)
+    disagreements = reconcile_sources(warehouse, now, workspace.universe.reconciliation.tolerance)
     yield dg.MaterializeResult(
         asset_key=keys.QUARANTINE,
         metadata={**doubts, "sources_disagree_days": disagreements, **_doubt_report(warehouse)},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from itertools import combinations
 
@@ -9,20 +10,22 @@ import pandas as pd
 
 from models.contracts.market import Dataset
 from models.contracts.tables import OPS_RECONCILIATION, OPS_SERIES, RAW_FX_RATES
-from models.timeseries.limits import DEFAULT_LIMITS, QualityLimits
+from models.timeseries.limits import DEFAULT_LIMITS
 from models.timeseries.reconcile import reconcile
 from orchestration.quality.marks import read_mark, readable_seq, write_mark
 from orchestration.resources.warehouse import Warehouse
 
 _TASK = "reconcile_sources"
 
+Tolerance = Callable[[str, str], float]  # base and quote -> largest difference of logarithms that is no disagreement
+
 
 def reconcile_sources(
-    warehouse: Warehouse, now: datetime, *, full: bool = False, limits: QualityLimits = DEFAULT_LIMITS
+    warehouse: Warehouse, now: datetime, tolerance: Tolerance | None = None, *, full: bool = False
 ) -> int:
     """Compare the daily series of each pair where rows were stored since the last run (everywhere with `full`).
 
-    Returns the number of newly flagged days."""
+    `tolerance`: what the universe allows each pair. Returns the number of newly flagged days."""
     mark = 0 if full else read_mark(warehouse, _TASK, Dataset.FX_RATES)
     upto = readable_seq(warehouse, Dataset.FX_RATES, mark, now)
     since = _since(warehouse, mark)
@@ -46,13 +49,14 @@ def reconcile_sources(
     )
     rows: list[dict[str, object]] = []
     for (base, quote), pair in rates.groupby(["base", "quote"]):
+        allowed = tolerance(str(base), str(quote)) if tolerance else DEFAULT_LIMITS.reconcile_log_distance
         sources = {str(series): group.set_index("ts")["rate"] for series, group in pair.groupby("series")}
         for a, b in combinations(sorted(sources), 2):
-            for ts, difference in reconcile(sources[a], sources[b], limits.reconcile_log_distance).items():
+            for ts, difference in reconcile(sources[a], sources[b], allowed).items():
                 rows.append(
                     {
                         "day": pd.Timestamp(str(ts)).date(), "base": base, "quote": quote, "series_a": a, "series_b": b,
-                        "log_difference": float(difference), "tolerance": limits.reconcile_log_distance,
+                        "log_difference": float(difference), "tolerance": allowed,
                         "flagged_at": now,
                     }
                 )  # fmt: skip

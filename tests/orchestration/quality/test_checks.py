@@ -11,7 +11,9 @@ from orchestration.quality.flags import flag_rows
 from orchestration.quality.freshness import check_freshness
 from orchestration.quality.reconciliation import reconcile_sources
 from orchestration.resources.warehouse import Warehouse
+from orchestration.settings import DEFAULT_UNIVERSE
 from orchestration.sources.interface import Answer
+from orchestration.universe import load_universe
 from tests.orchestration.quality.rates import MONDAY, daily, frame, spec, weekday
 
 NOW = weekday(100)
@@ -151,3 +153,14 @@ def test_sources_that_disagree_are_recorded_once(warehouse: Warehouse) -> None:
     assert (row["day"], row["series_a"], row["series_b"]) == (weekday(2).date(), "USDNGN:a", "USDNGN:b")
     warehouse.append(Dataset.FX_RATES, daily("USDNGN:b", [50], 1), None)  # a correction
     assert reconcile_sources(warehouse, NOW) == 1
+
+
+def test_each_pair_has_the_tolerance_that_the_universe_gives_it(warehouse: Warehouse) -> None:
+    for pair in ("USDNGN", "USDKES"):
+        warehouse.upsert_series([spec(f"{pair}:a"), spec(f"{pair}:b")], DataMode.REPLAY)
+        warehouse.append(Dataset.FX_RATES, daily(f"{pair}:a", [100, 100]), None)
+        warehouse.append(Dataset.FX_RATES, daily(f"{pair}:b", [103, 107]), None)
+    allowed = load_universe(DEFAULT_UNIVERSE).reconciliation.tolerance
+    assert reconcile_sources(warehouse, NOW, allowed) == 3
+    rows = warehouse.rows("select quote, tolerance from ops.reconciliation order by quote, day")
+    assert [(row["quote"], row["tolerance"]) for row in rows] == [("KES", 0.02), ("KES", 0.02), ("NGN", 0.05)]
