@@ -142,7 +142,8 @@ def judge(provider: str, reply: Reply) -> ProviderError | None:
         return None
     code, message = body["code"], re.sub(r"IP\([^)]*\)", "this address", str(body["msg"]))
     if reply.status == 418 or (code == _TOO_MANY and "banned" in message):
-        return BannedAddress(provider, f"error {code}: {message}")
+        end = re.search(r"until (\d{13})\b", message)
+        return BannedAddress(provider, f"error {code}: {message}", until=from_millis(int(end[1])) if end else None)
     if reply.status == 429 or code == _TOO_MANY:
         return QuotaExceeded(provider, f"error {code}: {message}")
     if reply.status in (403, 451):

@@ -6,6 +6,7 @@ Messages are built from redacted text only; they never hold a key or a URL with 
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
@@ -66,10 +67,19 @@ class BudgetSpent(QuotaExceeded):
 
 
 class BannedAddress(ProviderError):
-    """The provider refuses this address (rate ban, region or firewall). Going on would prolong a ban."""
+    """The provider refuses this address (rate ban, region or firewall). Going on would prolong a ban.
+
+    `until`: the end of the ban, where the answer says it in words of its own instead of Retry-After.
+    """
 
     kind = "banned"
     default_reaction = Reaction.STOP
+
+    def __init__(
+        self, provider: str, detail: str, retry_after_s: float | None = None, until: datetime | None = None
+    ) -> None:
+        super().__init__(provider, detail, retry_after_s)
+        self.until = until
 
 
 class BadKey(ProviderError):

@@ -190,6 +190,8 @@ class ProviderHttp:
             return reply.body
         if error.retry_after_s is None:
             error.retry_after_s = retry_after_s(reply.headers.get("retry-after"), self._clock())
+        if error.retry_after_s is None and isinstance(error, BannedAddress) and error.until is not None:
+            error.retry_after_s = max((error.until - self._clock()).total_seconds(), 0.0)
         raise error
 
     def _send(self, method: str, path: str, content: dict[str, Any]) -> Reply:

@@ -10,7 +10,7 @@ import pytest
 
 from models.contracts.market import COLUMNS, Dataset
 from orchestration.sources.provider import to_millis
-from tests.orchestration.sources.loopback import Asked, Canned, Wall, coin_spec, live_market, serving, utc
+from tests.orchestration.sources.loopback import Asked, Canned, DictState, Wall, coin_spec, live_market, serving, utc
 
 NOW = utc("2026-03-04T12:00:07")
 HOUR = 3_600_000
@@ -118,6 +118,17 @@ def test_ban_stops_the_other_coins_without_asking() -> None:
     assert len(server.asked) == 1
     assert [a.error_kind for a in fetch.answers] == ["banned"] * 3
     assert "203.0.113.7" not in repr(fetch.answers)
+
+
+def test_ban_ends_when_its_words_say_so() -> None:
+    until, state = NOW + timedelta(hours=30), DictState()
+    text = (
+        f"Way too much request weight used; IP banned until {int(until.timestamp() * 1000)}. Please use the websocket"
+    )
+    with serving(Canned({"code": -1003, "msg": text}, 418)) as server:
+        market = live_market([coin_spec()], server.url, Wall(NOW), state=state)
+        market.fetch(Dataset.CANDLES, NOW - timedelta(hours=3), NOW, NOW)
+    assert state.states["binance"].open_until == until
 
 
 def test_one_unknown_coin_does_not_cost_the_others() -> None:
