@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from serving.app import create_app
 from serving.settings import ServingSettings
@@ -54,6 +55,50 @@ def test_expired_scores_never_stand_among_fresh_ones(client: TestClient, writer:
     body = client.get("/v1/risk/current").json()
     assert [s["subject"] for s in body["scores"]] == ["BTC"]
     assert [(s["subject"], s["stale"]) for s in body["expired"]] == [("ETH", True)]
+
+
+def test_each_subject_and_horizon_answers_with_its_newest_score(client: TestClient, writer: Engine) -> None:
+    set_clock(writer)
+    for subject, horizon_days in [("ETH", 7), ("BTC", 7), ("BTC", 1), ("A", 5)]:
+        for n in range(3):  # the last two are issued at one moment: the later row counts
+            issued_at = NOW - timedelta(hours=3 - max(1, n))
+            add_score(writer, subject=subject, horizon_days=horizon_days, issued_at=issued_at,
+                      as_of=NOW - timedelta(minutes=n), score=10.0 * n)  # fmt: skip
+    found = client.get("/v1/risk/current").json()["scores"]
+    assert [(s["subject"], s["horizon_days"], s["score"]) for s in found] == [
+        ("A", 5, 20.0), ("BTC", 1, 20.0), ("BTC", 7, 20.0), ("ETH", 7, 20.0),
+    ]  # fmt: skip
+
+
+def test_current_scores_do_not_cost_more_with_history(client: TestClient, writer: Engine) -> None:
+    set_clock(writer)
+    add_score(writer)
+    with writer.begin() as connection:
+        columns = [
+            row.attname
+            for row in connection.execute(
+                text(
+                    "select attname from pg_attribute where attrelid = 'risk.scores'::regclass and attnum > 0 "
+                    "and attname not in ('id', 'issued_at', 'as_of')"
+                )
+            )
+        ]
+        names = ", ".join(columns)
+        connection.execute(
+            text(
+                f"insert into risk.scores ({names}, issued_at, as_of) select {names}, at, at from risk.scores, "
+                "generate_series(timestamptz '2023-01-01', timestamptz '2025-12-31', interval '1 hour') as at"
+            )
+        )
+        connection.execute(text("analyze risk.scores"))
+        plan = connection.execute(text("explain (analyze, format json) select * from serving.risk_current")).scalar()
+    assert plan[0]["Plan"]["Actual Rows"] == 1
+
+    def most_rows(node: dict[str, Any]) -> float:
+        inside = [most_rows(part) for part in node.get("Plans", [])]
+        return max([node["Actual Rows"] * node["Actual Loops"], *inside])
+
+    assert most_rows(plan[0]["Plan"]) < 100, "26,000 scores are stored, one is asked for"
 
 
 def test_subject_without_a_number_says_why(client: TestClient, writer: Engine) -> None:

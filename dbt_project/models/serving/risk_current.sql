@@ -1,11 +1,39 @@
 -- One row per (subject, horizon): the newest score, the champion that now answers for its model, and the last score that
 -- carried a number, so that a quarantined or stale subject still shows what was last known.
-with
+with recursive
+
+-- From one (subject, horizon) to the next by the index: a page that is asked each second must not read all history.
+asked as (
+    (
+        select subject, horizon_days
+        from {{ source('risk', 'scores') }}
+        order by subject, horizon_days
+        limit 1
+    )
+
+    union all
+
+    select following.subject, following.horizon_days
+    from asked
+    cross join lateral (
+        select scores.subject, scores.horizon_days
+        from {{ source('risk', 'scores') }} as scores
+        where (scores.subject, scores.horizon_days) > (asked.subject, asked.horizon_days)
+        order by scores.subject, scores.horizon_days
+        limit 1
+    ) as following
+),
 
 latest as (
-    select distinct on (subject, horizon_days) *
-    from {{ source('risk', 'scores') }}
-    order by subject, horizon_days, issued_at desc, id desc
+    select newest.*
+    from asked
+    cross join lateral (
+        select *
+        from {{ source('risk', 'scores') }} as scores
+        where scores.subject = asked.subject and scores.horizon_days = asked.horizon_days
+        order by scores.issued_at desc, scores.id desc
+        limit 1
+    ) as newest
 ),
 
 champions as (
