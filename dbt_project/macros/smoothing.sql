@@ -18,3 +18,14 @@
         end if;
     end $body$
 {%- endmacro %}
+
+{#
+  State of the four recursions after each row of `frame`, from ewma_input, atr_input, fast_input and slow_input: decay
+  0.94 for variance, Wilder's 14 for the range, and an exponential mean weighs 2 / (days + 1).
+#}
+{% macro smoothed_states(frame, fast_days, slow_days) -%}
+    features.smooth(ewma_input, 0.06) over {{ frame }} as ewma_rv,
+        features.smooth(atr_input, 1.0::float8 / 14) over {{ frame }} as atr_14,
+        features.smooth(fast_input, 2.0::float8 / {{ fast_days + 1 }}) over {{ frame }} as ema_fast,
+        features.smooth(slow_input, 2.0::float8 / {{ slow_days + 1 }}) over {{ frame }} as ema_slow
+{%- endmacro %}

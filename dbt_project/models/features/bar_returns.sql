@@ -2,9 +2,7 @@
 -- A slot without a believed bar is there, says so, and carries the last known close; a return across it is missing.
 {{ config(
     materialized='incremental',
-    incremental_strategy='delete+insert',
     unique_key=['series', 'ts'],
-    on_schema_change='fail',
     indexes=[
         {'columns': ['series', 'ts'], 'unique': true},
         {'columns': ['ts']},

@@ -2,9 +2,7 @@
 -- the same-hour daily grid behind it. Recursions run along that grid: 24 interleaved chains a series.
 {{ config(
     materialized='incremental',
-    incremental_strategy='delete+insert',
     unique_key=['series', 'as_of'],
-    on_schema_change='fail',
     indexes=[{'columns': ['series', 'as_of'], 'unique': true}, {'columns': ['as_of']}, {'columns': ['built_at']}],
     post_hook="{{ analyze_once() }}",
 ) }}
@@ -139,10 +137,7 @@ smoothed as (
         series,
         ts,
         is_new,
-        features.smooth(ewma_input, 0.06) over chain_window as ewma_rv,
-        features.smooth(atr_input, 1.0::float8 / 14) over chain_window as atr_14,
-        features.smooth(fast_input, 2.0::float8 / 8) over chain_window as ema_fast,
-        features.smooth(slow_input, 2.0::float8 / 31) over chain_window as ema_slow
+        {{ smoothed_states('chain_window', fast_days=7, slow_days=30) }}
     from chained
     window chain_window as (partition by series, chain order by ts)
 )

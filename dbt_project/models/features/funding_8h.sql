@@ -1,9 +1,7 @@
 -- One row per (series, ts): funding of a perpetual, scaled to eight hours so that exchanges compare.
 {{ config(
     materialized='incremental',
-    incremental_strategy='delete+insert',
     unique_key=['series', 'ts'],
-    on_schema_change='fail',
     indexes=[
         {'columns': ['series', 'ts'], 'unique': true},
         {'columns': ['base', 'available_at']},

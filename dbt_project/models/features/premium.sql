@@ -2,9 +2,7 @@
 -- source. A capped price is censored, not calm; a delisted source says nothing any more: both are marked, not hidden.
 {{ config(
     materialized='incremental',
-    incremental_strategy='delete+insert',
     unique_key=['series', 'ts'],
-    on_schema_change='fail',
     indexes=[
         {'columns': ['series', 'ts'], 'unique': true},
         {'columns': ['quote', 'available_at']},

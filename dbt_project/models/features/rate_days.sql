@@ -2,9 +2,7 @@
 -- carries the last good rate; its range is judged later, by the range guard.
 {{ config(
     materialized='incremental',
-    incremental_strategy='delete+insert',
     unique_key=['series', 'day'],
-    on_schema_change='fail',
     indexes=[
         {'columns': ['series', 'day'], 'unique': true},
         {'columns': ['series', 'obs_no']},

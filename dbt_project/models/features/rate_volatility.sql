@@ -1,9 +1,7 @@
 -- One row per (series, as_of): volatility of a published rate at 00:00 UTC after each publication day.
 {{ config(
     materialized='incremental',
-    incremental_strategy='delete+insert',
     unique_key=['series', 'as_of'],
-    on_schema_change='fail',
     indexes=[{'columns': ['series', 'as_of'], 'unique': true}, {'columns': ['as_of']}, {'columns': ['built_at']}],
     post_hook="{{ analyze_once() }}",
 ) }}
@@ -126,10 +124,7 @@ smoothed as (
         series,
         day,
         is_new,
-        features.smooth(ewma_input, 0.06) over chain_window as ewma_rv,
-        features.smooth(atr_input, 1.0::float8 / 14) over chain_window as atr_14,
-        features.smooth(fast_input, 2.0::float8 / 6) over chain_window as ema_fast,
-        features.smooth(slow_input, 2.0::float8 / 23) over chain_window as ema_slow
+        {{ smoothed_states('chain_window', fast_days=5, slow_days=22) }}
     from chained
     window chain_window as (partition by series order by day)
 )

@@ -1,29 +1,7 @@
 -- One row per slot (series, interval, ts) of exchange rates: the newest believed revision, else the newest one of all.
 -- `is_believed` false: every revision is held or rejected. `is_held`: the newest revision is.
-with
-
-revisions as (
-    select
-        raw_rows.*,
-        quarantine.reasons,
-        coalesce(quarantine.is_flagged, false) as is_flagged,
-        quarantine.judged_at,
-        coalesce(quarantine.whole_slot_out or strpos(quarantine.digests_out, raw_rows.digest::text) > 0, false) as is_out
-    from {{ source('raw', 'fx_rates') }} as raw_rows
-    left join {{ ref('quarantine_state') }} as quarantine
-        on quarantine.dataset = 'fx_rates'
-        and quarantine.series = raw_rows.series
-        and quarantine.interval = raw_rows.interval
-        and quarantine.ts = raw_rows.ts
-),
-
-ranked as (
-    select
-        *,
-        first_value(is_out) over (slot order by available_at desc, seq desc) as is_held,
-        max(seq) over slot as seen_seq
-    from revisions
-    window slot as (partition by series, interval, ts)
+with ranked as (
+    {{ ranked_revisions('fx_rates') }}
 )
 
 select distinct on (series, interval, ts)

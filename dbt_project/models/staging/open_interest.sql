@@ -1,15 +1,6 @@
 -- One row per (series, interval, ts): the newest believed revision of an open interest; held and rejected rows are left out.
-with
-
-revisions as (
-    select raw_rows.*, coalesce(quarantine.is_flagged, false) as is_flagged
-    from {{ source('raw', 'open_interest') }} as raw_rows
-    left join {{ ref('quarantine_state') }} as quarantine
-        on quarantine.dataset = 'open_interest'
-        and quarantine.series = raw_rows.series
-        and quarantine.interval = raw_rows.interval
-        and quarantine.ts = raw_rows.ts
-    where not coalesce(quarantine.whole_slot_out or strpos(quarantine.digests_out, raw_rows.digest::text) > 0, false)
+with judged as (
+    {{ judged_revisions('open_interest') }}
 )
 
 select distinct on (series, interval, ts)
@@ -25,5 +16,6 @@ select distinct on (series, interval, ts)
     available_at,
     is_flagged,
     seq
-from revisions
+from judged
+where not is_out
 order by series, interval, ts, available_at desc, seq desc

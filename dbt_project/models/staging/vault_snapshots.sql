@@ -1,15 +1,6 @@
 -- One row per (series, interval, ts): the newest believed revision of a vault; held and rejected rows are left out.
-with
-
-revisions as (
-    select raw_rows.*, coalesce(quarantine.is_flagged, false) as is_flagged
-    from {{ source('raw', 'vault_snapshots') }} as raw_rows
-    left join {{ ref('quarantine_state') }} as quarantine
-        on quarantine.dataset = 'vault_snapshots'
-        and quarantine.series = raw_rows.series
-        and quarantine.interval = raw_rows.interval
-        and quarantine.ts = raw_rows.ts
-    where not coalesce(quarantine.whole_slot_out or strpos(quarantine.digests_out, raw_rows.digest::text) > 0, false)
+with judged as (
+    {{ judged_revisions('vault_snapshots') }}
 )
 
 select distinct on (series, interval, ts)
@@ -26,5 +17,6 @@ select distinct on (series, interval, ts)
     available_at,
     is_flagged,
     seq
-from revisions
+from judged
+where not is_out
 order by series, interval, ts, available_at desc, seq desc
