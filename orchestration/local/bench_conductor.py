@@ -111,15 +111,17 @@ class Conductor:
         return filled
 
     def _ticks_1x(self) -> dict[str, Any]:
+        # Half a year is too short for a number (models.volatility.status): forecasts are made, and then not published.
         return self._ticks(TICKS_1X, self.recent_environment, self.recent_databases)
 
     def _ticks_10x(self) -> dict[str, Any]:
-        found = self._ticks(TICKS_10X, self.environment, self.databases)
+        found = self._ticks(TICKS_10X, self.environment, self.databases, "--numbers")
         self._week = found["week"]
         return found
 
-    def _ticks(self, stage: str, environment: Mapping[str, str], databases: Databases) -> dict[str, Any]:
-        found = self._program(stage, "ticks", environment, databases.ballast, "--repeats", str(self.size.ticks))
+    def _ticks(self, stage: str, environment: Mapping[str, str], databases: Databases, *more: str) -> dict[str, Any]:
+        count = ("--repeats", str(self.size.ticks))
+        found = self._program(stage, "ticks", environment, databases.ballast, *count, *more)
         champions = promoted_champions(databases.ballast)
         return {"promoted_champions": figure(champions, "models"), **found}
 

@@ -6,7 +6,6 @@ Errors that we know end as one line and exit code 2. Anything else is a defect: 
 from __future__ import annotations
 
 import argparse
-import errno
 import sys
 import traceback
 import warnings
@@ -20,11 +19,11 @@ from rich.markup import escape
 from orchestration.folders import logs
 from orchestration.local.commands import backfill, bench, data, maintenance, play, reports, stack
 from orchestration.local.commands.common import EXPECTED, Command, Context
+from orchestration.local.failures import known
 from orchestration.settings import Settings, current_settings
 
 OK, DEFECT, EXPECTED_FAILURE, INTERRUPTED = 0, 1, 2, 130
 _MODULES = (play, stack, reports, backfill, data, maintenance, bench)
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _PIPE_WIDTH = 120  # tables are laid out for it; a pipe has no width of its own
 
 
@@ -54,15 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         errors.print("ballast: interrupted. Nothing is half-written; run it again.")
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the outermost frame: a person reads one line, the file has the rest
-        full = isinstance(error, OSError) and error.errno in _NO_ROOM
-        told = _no_room(error) if isinstance(error, OSError) and full else _told(error, _write_log(settings))
+        expected = known(error, settings.state_root) if settings else None
+        told = expected or _told(error, _write_log(settings))
         errors.print(f"[red]ballast:[/] {escape(told)}", highlight=False, soft_wrap=True)
-        return EXPECTED_FAILURE if full else DEFECT
-
-
-def _no_room(error: OSError) -> str:
-    where = f" at {error.filename}" if error.filename else ""
-    return f"{error.strerror}{where}: make room or set BALLAST_STATE, then run it again. What was written stays whole"
+        return EXPECTED_FAILURE if expected else DEFECT
 
 
 def _console(stderr: bool) -> Console:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from orchestration.folders import dagster_home
+from orchestration.local.files import replace_text
 from orchestration.settings import Settings
 
 CODE_LOCATION = "ballast"
@@ -72,7 +73,5 @@ def write_home(settings: Settings) -> Path:
         text = yaml.safe_dump(content, sort_keys=False)
         target = home / name
         if not target.is_file() or target.read_text(encoding="utf-8") != text:
-            fresh = home / f".{name}.new"
-            fresh.write_text(text, encoding="utf-8")
-            fresh.replace(target)
+            replace_text(target, text)
     return home

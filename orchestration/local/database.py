@@ -28,7 +28,7 @@ from sqlalchemy.pool import NullPool
 
 from orchestration.local import embedded_postgres
 from orchestration.local.embedded_postgres import Cluster
-from orchestration.resources.database_errors import DatabaseError, DatabaseUnavailable, StateFolderError, translate
+from orchestration.resources.database_errors import DatabaseError, StateFolderError, translate
 from orchestration.resources.database_url import database_name, normalise, redact, with_database
 from orchestration.settings import Settings
 
@@ -198,8 +198,8 @@ def _maintenance(url: str) -> Iterator[Connection]:
             connection = engine.connect()
         except DBAPIError as error:
             if name == candidates[-1]:
-                words = str(translate(error))
-                raise DatabaseUnavailable(f"no server answers at {redact(url)}: {words}") from error
+                told = translate(error)
+                raise type(told)(f"{redact(url)}: {told}") from error
             continue
         with connection:
             yield connection

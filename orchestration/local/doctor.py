@@ -22,6 +22,7 @@ from orchestration.local import processes, stack
 from orchestration.local.database import server_running, server_url, workspace_databases
 from orchestration.local.prepare import manifest_is_current
 from orchestration.local.services import service_table
+from orchestration.local.workspace import is_busy
 from orchestration.migrations.run import current_revision, newest_revision
 from orchestration.resources.database_errors import DatabaseError, translate
 from orchestration.resources.database_url import redact
@@ -195,6 +196,8 @@ def _ports(settings: Settings) -> Iterator[Finding]:
         else:
             yield Finding("ok", "stack", f"{len(states)} services are up")
         return
+    if processes.marked(settings.workspace):
+        return  # what a killed stack left holds the ports: the next finding tells how to end it
     for service in service_table(settings):
         if service.port is None:
             continue
@@ -217,6 +220,9 @@ def _leftovers(settings: Settings) -> Iterator[Finding]:
     left = processes.marked(settings.workspace)
     if left:
         pids = ", ".join(str(process.pid) for process in left)
-        yield Finding("fail", "leftovers", f"processes of a killed stack: {pids}", "make down")
+        if is_busy(settings):
+            yield Finding("ok", "leftovers", "none; a `make run` or `make up` is at work")
+            return
+        yield Finding("fail", "leftovers", f"processes of a killed stack hold the ports: {pids}", "make down")
     else:
         yield Finding("ok", "leftovers", "none")

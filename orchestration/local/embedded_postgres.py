@@ -80,7 +80,9 @@ def _binary(name: str) -> str:
     return str(Path(spec.submodule_search_locations[0]) / "pginstall18" / "bin" / name)
 
 
-def _call(cluster: Cluster, name: str, *arguments: str, timeout_s: float) -> tuple[int, str]:
+def _call(
+    cluster: Cluster, name: str, *arguments: str, timeout_s: float, environment: Mapping[str, str] | None = None
+) -> tuple[int, str]:
     """Run a server tool as the user that owns the cluster: (exit status, its words).
 
     Words go through a file: the server it starts would hold a pipe open for ever.
@@ -95,7 +97,7 @@ def _call(cluster: Cluster, name: str, *arguments: str, timeout_s: float) -> tup
             cwd=cluster.root,
             timeout=timeout_s,
             check=False,
-            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},  # messages in English, nothing of ours inherited
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", **(environment or {})},  # English words, nothing inherited
             user=owner,
             group=owner,
             extra_groups=None if owner is None else [],
@@ -196,10 +198,16 @@ def _remove_leftovers(cluster: Cluster) -> None:
         stale.unlink(missing_ok=True)
 
 
-def start(cluster: Cluster, options: Mapping[str, str] | None = None, durable: bool = True) -> bool:
+def start(
+    cluster: Cluster,
+    options: Mapping[str, str] | None = None,
+    durable: bool = True,
+    environment: Mapping[str, str] | None = None,
+) -> bool:
     """Start the server unless it runs; True if this call started it. Waits until it accepts connections.
 
-    The caller holds the lock that keeps two starters apart. `durable=False` trades safety for speed in tests.
+    The caller holds the lock that keeps two starters apart. `durable=False` trades safety for speed in tests;
+    `environment`: variables of the server itself.
     Raises StateFolderError, DiskFull or DatabaseUnavailable, each with one line.
     """
     _make_folders(cluster)
@@ -219,6 +227,7 @@ def start(cluster: Cluster, options: Mapping[str, str] | None = None, durable: b
         status, words = _call(
             cluster, "pg_ctl", "start", "-w", "-t", str(_START_TIMEOUT_S), "-s",
             "-D", str(cluster.data), "-l", str(cluster.log), "-o", quoted, timeout_s=_START_TIMEOUT_S + 30,
+            environment=environment,
         )  # fmt: skip
         if status == 0:
             return True

@@ -21,7 +21,7 @@ class Busy(RuntimeError):
 def is_held(path: Path) -> bool:
     """True while some process holds the lock. Does not create the file."""
     try:
-        descriptor = os.open(path, os.O_RDWR)
+        descriptor = os.open(path, os.O_RDONLY)  # to look needs no right to write
     except (FileNotFoundError, NotADirectoryError):
         return False
     try:

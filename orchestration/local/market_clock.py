@@ -12,6 +12,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
 from models.contracts.clock import MarketClock
+from models.contracts.jobs import TRAINING
 from orchestration.migrations.run import current_revision
 from orchestration.resources.database_errors import DatabaseError
 
@@ -37,6 +38,11 @@ def going(clock: MarketClock, wall: datetime, speed: float) -> MarketClock:
 
 
 def is_played(url: str) -> bool:
+    """Whether this market was ever played to its end: one that was interrupted has no champions and no scores."""
+    return has_market(url) and _finds(url, "select 1 from ops.job_runs where job = :job and ok", job=TRAINING)
+
+
+def has_market(url: str) -> bool:
     """Whether this database holds a market; False also when there is no such database yet."""
     try:
         if current_revision(url) is None:
@@ -45,9 +51,12 @@ def is_played(url: str) -> bool:
         if "does not exist" in str(error):
             return False
         raise
-    engine = create_engine(url, poolclass=NullPool)
-    with engine.connect() as connection:
-        return connection.execute(text("select 1 from ops.market")).first() is not None
+    return _finds(url, "select 1 from ops.market")
+
+
+def _finds(url: str, statement: str, **values: str) -> bool:
+    with create_engine(url, poolclass=NullPool).connect() as connection:
+        return connection.execute(text(statement), values).first() is not None
 
 
 def start_clock(url: str, wall: datetime, speed: float) -> MarketClock:

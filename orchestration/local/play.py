@@ -28,6 +28,7 @@ from orchestration.definitions import build_definitions
 from orchestration.folders import logs
 from orchestration.jobs import DEPLOY, INGEST, PLAY
 from orchestration.local.database import workspace_databases
+from orchestration.local.dead_runs import end_dead_runs
 from orchestration.local.devnet_process import running_devnet
 from orchestration.local.progress import Progress
 from orchestration.partitions import Calendar, partition_of, weekly_partitions, write_calendar
@@ -80,7 +81,7 @@ def play(settings: Settings, progress: Progress) -> PlayResult:
             definitions = build_definitions(settings)
             with running_devnet(settings, progress), dg.DagsterInstance.get() as instance:
                 told = _Play(instance, definitions, workspace, progress)
-                told.heal()
+                end_dead_runs(instance)  # nobody else works here while this play holds the workspace
                 told.deploy()
                 told.run(INGEST, _weeks(instance, calendar, workspace.now()))
                 told.run(PLAY, {})
@@ -146,12 +147,6 @@ class _Play:
         self._detail: dict[str, str] = {}
         self._done: set[str] = set()
         self._started = datetime.now(UTC)
-
-    def heal(self) -> None:
-        """Runs of a play that was killed are over: nobody else works here while this play holds the workspace."""
-        alive = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.NOT_STARTED]
-        for run in self.instance.get_runs(dg.RunsFilter(tags={PLAYED_TAG: "yes"}, statuses=alive)):
-            self.instance.report_run_failed(run, "the process of this run was ended before the run was")
 
     def deploy(self) -> None:
         """Make the views of the installed software, unless the database has them already."""

@@ -23,6 +23,7 @@ from orchestration.folders import artifacts, logs
 from orchestration.local.dagster_home import POOL_LIMITS, write_home
 from orchestration.local.database import Databases, create_databases
 from orchestration.local.environment import library_environment
+from orchestration.local.files import replace_text
 from orchestration.local.progress import Progress
 from orchestration.migrations.run import current_revision, migrate, newest_revision
 from orchestration.resources.database_errors import StateFolderError, translate
@@ -52,7 +53,7 @@ def prepare(settings: Settings, databases: Databases, progress: Progress) -> Non
         progress.started("prepare Dagster and MLflow")
         _prepare_dagster(settings, databases)
         _prepare_mlflow(settings, databases)
-        _stamp_path(settings).write_text(json.dumps(_versions(databases)), encoding="utf-8")
+        replace_text(_stamp_path(settings), json.dumps(_versions(databases)))
         progress.finished("prepare Dagster and MLflow")
 
 
@@ -94,7 +95,7 @@ def _is_stamped(settings: Settings, databases: Databases) -> bool:
     path = _stamp_path(settings)
     found = _versions(databases)
     return bool(found["dagster schema"] and found["mlflow schema"]) and (
-        path.is_file() and json.loads(path.read_text(encoding="utf-8") or "{}") == found
+        path.is_file() and json.loads(path.read_text(encoding="utf-8")) == found
     )
 
 

@@ -17,11 +17,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import psutil
 
 from orchestration.local import processes
+from orchestration.local.files import replace_text
 from orchestration.local.health import is_ready
 from orchestration.local.locks import Busy, hold
 from orchestration.local.services import Service
@@ -52,10 +53,7 @@ class Watched:
     _family: list[psutil.Process] = field(default_factory=list)
 
     def start(self, now: float) -> None:
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        if self.log.is_file() and self.log.stat().st_size > _LOG_LIMIT_BYTES:
-            self.log.replace(self.log.with_suffix(".old.log"))
-        with self.log.open("ab") as output:
+        with _opened(self.log) as output:
             # A session of its own: Ctrl-C in the terminal and the end of the terminal are not its business.
             self.process = subprocess.Popen(
                 self.service.argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
@@ -103,19 +101,24 @@ class Watched:
         }
 
 
+def _opened(log: Path) -> BinaryIO:
+    """Where a service's words go: nowhere on a disk that takes none, a service is worth more than its log."""
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        if log.is_file() and log.stat().st_size > _LOG_LIMIT_BYTES:
+            log.replace(log.with_suffix(".old.log"))
+        return log.open("ab")
+    except OSError:
+        return Path(os.devnull).open("ab")
+
+
 def write_table(folder: Path, services: Sequence[Service]) -> None:
-    _replace(folder / TABLE, [asdict(service) for service in services])
+    replace_text(folder / TABLE, json.dumps([asdict(service) for service in services], indent=1))
 
 
 def read_table(folder: Path) -> list[Service]:
     rows = json.loads((folder / TABLE).read_text(encoding="utf-8"))
     return [Service(**{**row, "argv": tuple(row["argv"]), "after": tuple(row["after"])}) for row in rows]
-
-
-def _replace(path: Path, content: object) -> None:
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    fresh.replace(path)
 
 
 def watch(folder: Path, stop: threading.Event) -> None:
@@ -130,12 +133,20 @@ def watch(folder: Path, stop: threading.Event) -> None:
                 item.step(now, ready)
             status = {"pid": os.getpid(), "services": {item.service.name: item.report() for item in watched}}
             if status != written:
-                _replace(folder / STATUS, status)
-                written = status
+                written = status if _written(folder / STATUS, status) else None
             stop.wait(_TICK_S)
     finally:
         _end_all(watched)
         (folder / STATUS).unlink(missing_ok=True)
+
+
+def _written(path: Path, status: object) -> bool:
+    """False on a disk that takes nothing: the services go on, their status is told when there is room again."""
+    try:
+        replace_text(path, json.dumps(status, indent=1))
+    except OSError:
+        return False
+    return True
 
 
 def _end_all(watched: Sequence[Watched]) -> None:

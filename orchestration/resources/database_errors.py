@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 
@@ -22,6 +24,7 @@ class StateFolderError(DatabaseError):
 
 
 _DISK_FULL = "53100"  # https://www.postgresql.org/docs/current/errcodes-appendix.html
+_NOT_LET_IN = re.compile(r'authentication failed|no pg_hba\.conf entry|role "[^"]*" does not exist')
 _GOING_AWAY = ("57P01", "57P02", "57P03")
 
 
@@ -31,6 +34,8 @@ def translate(error: DBAPIError) -> DatabaseError:
     text = str(error.orig).strip().split("\n")[0]
     if code == _DISK_FULL or "No space left on device" in text:
         return DiskFull(f"the database has no disk space left; nothing was written. Free space and run again ({text})")
+    if code is None and _NOT_LET_IN.search(text):  # a refused connection has no code
+        return DatabaseError(f"the database does not let us in: correct user and password in DATABASE_URL ({text})")
     if code in _GOING_AWAY or error.connection_invalidated or (isinstance(error, OperationalError) and code is None):
         return DatabaseUnavailable(
             f"the database does not answer; nothing was written. Start it and run again ({text})"

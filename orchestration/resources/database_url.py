@@ -18,7 +18,7 @@ class DatabaseUrlError(ValueError):
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # a port that is no number is a ValueError
         raise DatabaseUrlError("the database URL cannot be read: write postgresql://user@host:5432/name") from None
     if parsed.drivername.split("+")[0] not in ("postgresql", "postgres"):
         raise DatabaseUrlError(f"the database URL starts with {parsed.drivername}://: only postgresql:// is understood")

@@ -12,13 +12,10 @@ from orchestration.dbt_deploy import is_deployed
 from orchestration.local import report, stack
 from orchestration.local.commands.common import CommandError, Context, Subparsers, leaf
 from orchestration.local.database import Databases
-from orchestration.local.locks import hold
-from orchestration.local.prepare import make_folders, prepare
+from orchestration.local.prepare import prepare
 from orchestration.local.progress import ConsoleProgress, Progress
-from orchestration.local.workspace import opened
+from orchestration.local.workspace import held, opened
 from orchestration.settings import Settings
-
-LOCK = "run.lock"
 
 
 def register(commands: Subparsers) -> None:
@@ -27,10 +24,9 @@ def register(commands: Subparsers) -> None:
 
 def run(context: Context, options: argparse.Namespace) -> int:
     settings = context.settings
-    if stack.is_running(settings.workspace):
-        raise CommandError("the stack of this market is up and plays it by schedule: `make down` first")
-    make_folders(settings)
-    with hold(settings.workspace / LOCK, "another `make run` of this market is at work: wait for it"):
+    with held(settings):
+        if stack.is_running(settings.workspace):
+            raise CommandError("the stack of this market is up and plays it by schedule: `make down` first")
         progress = ConsoleProgress(context.console)
         with opened(settings) as databases:
             prepare(settings, databases, progress)

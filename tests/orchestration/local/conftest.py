@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from orchestration.settings import SECRET_VARIABLES
+
+SECRETS = {name + suffix for name in SECRET_VARIABLES for suffix in ("", "_FILE")}
 PORT_VARIABLES = (
     "BALLAST_DAGSTER_PORT", "BALLAST_MLFLOW_PORT", "BALLAST_API_PORT", "BALLAST_DEVNET_PORT", "BALLAST_CODE_PORT",
 )  # fmt: skip
@@ -26,7 +30,9 @@ def free_ports(count: int) -> list[int]:
 
 @pytest.fixture
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Set variables of the process; a state folder and ports of its own come with it."""
+    """Set variables of the process; a state folder and ports of its own come with it, the developer's stay out."""
+    for name in [name for name in os.environ if name.startswith("BALLAST_") or name in ("DATABASE_URL", *SECRETS)]:
+        monkeypatch.delenv(name)
 
     def put(**variables: str) -> None:
         ports = dict(zip(PORT_VARIABLES, map(str, free_ports(len(PORT_VARIABLES))), strict=True))

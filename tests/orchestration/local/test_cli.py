@@ -117,7 +117,7 @@ def test_two_runs_at_once_are_refused(environment: Put, capsys: pytest.CaptureFi
     settings = current_settings()
     with hold(settings.workspace / "run.lock", "held"):
         assert cli.main(["run"]) == cli.EXPECTED_FAILURE
-    assert "another `make run` of this market" in capsys.readouterr().err
+    assert "another `make run` or `make up` of this market" in capsys.readouterr().err
 
 
 def test_down_when_nothing_is_up(environment: Put, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
