@@ -28,7 +28,7 @@ from orchestration.resources.model_registry import ModelRegistry, Version
 from orchestration.resources.scores import as_row, latest_score, latest_state
 from orchestration.resources.workspace import Workspace
 
-APPROXIMATE = "approximate: joined from the variances and correlations of its legs"
+APPROXIMATE = "approximate: built from its legs"
 _SHOWN = 60
 
 
