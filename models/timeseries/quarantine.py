@@ -53,8 +53,9 @@ class Prints:
     """What the rule looks at, in time order, all (n,): natural logarithms of prices and what applies to each.
 
     `far`: distance from the last good print beyond which this one is held, `nearby` why if it is no wrong scale.
-    `low`, `high`: extremes of a bar, which is held beyond `scale` though its close is fine. `vouched`: true whatever
-    the distance.
+    `low`, `high`: extremes of a bar, which is held beyond `scale` though its close is fine. `open`: where a bar starts;
+    one that starts where the held one before it closed agrees with it, however far it goes: a collapse is a chain of
+    such bars. `vouched`: true whatever the distance.
     """
 
     close: FloatArray
@@ -65,6 +66,7 @@ class Prints:
     vouched: BoolArray
     low: FloatArray
     high: FloatArray
+    open: FloatArray
     scale: float
 
     def strays(self, t: int | slice, good: float | FloatArray) -> BoolArray:
@@ -75,8 +77,13 @@ class Prints:
 
     def since(self, first: int) -> Prints:
         """The prints from `first` on; the ones before were only there to set what is usual."""
-        arrays = {name: getattr(self, name)[first:] for name in ("close", "far", "vouched", "low", "high")}
+        arrays = {name: getattr(self, name)[first:] for name in ("close", "far", "vouched", "low", "high", "open")}
         return replace(self, **arrays)
+
+    def agrees(self, t: int, before: int) -> bool:
+        """Whether the print at `t` says the same as the held one at `before`."""
+        held = self.close[before]
+        return bool(min(abs(self.close[t] - held), np.nan_to_num(abs(self.open[t] - held), nan=np.inf)) <= self.confirm)
 
     def reason(self, t: int, last_good: float) -> Reason:
         """Why the print at `t`, measured against the rate `last_good`, is held."""
@@ -107,6 +114,7 @@ def as_prints(
     confirm: float | None = None,
     low: FloatArray | None = None,
     high: FloatArray | None = None,
+    open_: FloatArray | None = None,
     vouched: BoolArray | None = None,
 ) -> Prints:
     """Prints for `screen`; by default each is judged as a daily rate.
@@ -126,6 +134,7 @@ def as_prints(
         vouched=np.zeros(len(rates), dtype=np.bool_) if vouched is None else vouched,
         low=nothing if low is None else np.log(low),
         high=nothing if high is None else np.log(high),
+        open=nothing if open_ is None else np.log(open_),
         scale=limits.scale_log_distance,
     )
 
@@ -215,7 +224,7 @@ def _walk(prints: Prints, start: int, good: float) -> Iterator[_Step]:
             verdict = Verdict.HELD if prints.strays(t, good) else Verdict.OK
             good, run = value, []
         else:
-            joins = bool(run) and abs(value - x[run[-1]]) <= prints.confirm
+            joins = bool(run) and prints.agrees(t, run[-1])
             run = [*run, t] if joins else [t]
             verdict = Verdict.HELD
             if len(run) >= prints.confirm_prints:

@@ -1,4 +1,5 @@
-"""Flags on raw rows: contradictions that are kept and used, but marked. One flag a row and reason.
+"""Flags on raw rows: contradictions that are kept and used, but marked; the impossible is held. One entry a row and
+reason.
 
 What the blocking checks of the raw tables refuse and a source can deliver is marked here first: a single odd row of one
 series must not stop the others.
@@ -36,6 +37,8 @@ _TASK = "flag_rows"
 _KEY = ["series", "interval", "ts"]
 _STOPPED_INTERVALS = 24  # bars behind its peers after which a recording has stopped rather than being late ...
 _ENDED_INTERVALS = 7 * 24  # ... and after which it ended in its own time: nothing says that it was cut off
+
+_NOT_BELIEVED = ("impossible_funding",)  # a number that would be wrong by itself, whatever stands beside it
 
 _SAID = {
     "crossed_range": "high {high} is below low {low}",
@@ -185,7 +188,7 @@ def _entry(dataset: Dataset, reason: str, row: Mapping[Hashable, Any]) -> Quaran
     return QuarantineEntry(
         dataset=dataset,
         series=row["series"],
-        action="flag",
+        action="hold" if reason in _NOT_BELIEVED else "flag",
         reason=reason,
         detail=_SAID[reason].format_map({str(name): field for name, field in row.items()}),
         known_at=row["available_at"].to_pydatetime(),

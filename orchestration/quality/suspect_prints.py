@@ -38,7 +38,7 @@ class Family:
 
 _WEEKDAYS = "extract(isodow from f.ts at time zone 'UTC') < 6"
 FAMILIES = (
-    Family(Dataset.CANDLES, "true", "true", "close", ("low", "high", "volume_base", "trades"), bar_prints),
+    Family(Dataset.CANDLES, "true", "true", "close", ("open", "low", "high", "volume_base", "trades"), bar_prints),
     Family(
         Dataset.FX_RATES, "s.interval = '1d' and s.kind in ('ranges', 'fixings')", _WEEKDAYS, "rate", (), rate_prints
     ),

@@ -28,11 +28,19 @@ def bars(closes: Sequence[float], trades: Sequence[float] | None = None, volume:
     close = np.array(closes)
     return pd.DataFrame(
         {
-            "close": close, "low": close * 0.99, "high": close * 1.01,
+            "open": NAN, "close": close, "low": close * 0.99, "high": close * 1.01,
             "volume_base": volume if volume is not None else [NAN] * len(close),
             "trades": trades if trades is not None else [NAN] * len(close),
         }
     )  # fmt: skip
+
+
+def test_a_collapse_is_a_chain_of_bars_and_believed_after_three() -> None:
+    """Each hour loses two thirds: no two closes agree, but each bar starts where the one before it ended."""
+    closes = [100, 100, 33, 11, 3.7, 1.2, 0.4, 0.13, 0.13]
+    rows = bars(closes).assign(high=NAN, low=NAN)
+    assert letters(bar_prints(rows)) == "oohhhhhhh"
+    assert letters(bar_prints(rows.assign(open=[100, *closes[:-1]]))) == "oorrorroo"
 
 
 def letters(prints: Prints) -> str:

@@ -111,6 +111,8 @@ def test_rows_that_the_blocking_checks_would_refuse_are_marked_first(warehouse: 
     warehouse.append(Dataset.FUNDING, paid, None)
     assert flag_rows(warehouse, NOW, "r") == {"crossed_range": 2, "crossed_quote": 1, "impossible_funding": 1}
     assert flag_rows(warehouse, NOW, "r", full=True) == {}
+    held = warehouse.rows("select reason, value from raw.quarantine where action = 'hold'")
+    assert held == [{"reason": "impossible_funding", "value": "0.5"}]
     assert ("USDCLP:bank", "crossed_quote", "bid 901.0 is above ask 899.0") in flags(warehouse)
 
 
