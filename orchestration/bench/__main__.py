@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from orchestration.bench.document import Unmeasured
 from orchestration.settings import current_settings
 
 
@@ -21,10 +22,15 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=0)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--champions", default="", help="URL of the database whose promotions count")
+    parser.add_argument("--numbers", action="store_true", help="ticks must issue scores with numbers")
     parser.add_argument("--share", type=float, default=0.1)
     options = parser.parse_args()
     measure = {"ingest": _ingest, "recent": _recent, "ticks": _ticks}[options.what]
-    options.out.write_text(json.dumps(measure(options)), encoding="utf-8")
+    try:
+        found = measure(options)
+    except Unmeasured as error:
+        raise SystemExit(str(error)) from error  # one line for the person, no traceback
+    options.out.write_text(json.dumps(found), encoding="utf-8")
 
 
 def _ingest(options: argparse.Namespace) -> dict[str, Any]:
@@ -52,7 +58,7 @@ def _recent(options: argparse.Namespace) -> dict[str, Any]:
 def _ticks(options: argparse.Namespace) -> dict[str, Any]:
     from orchestration.bench import ticks
 
-    return ticks.measure(current_settings(), options.database, options.repeats)
+    return ticks.measure(current_settings(), options.database, options.repeats, options.numbers)
 
 
 if __name__ == "__main__":

@@ -51,7 +51,8 @@ def document(outcome: Outcome) -> dict[str, Any]:
         "hourly_tick": {
             "how": "hourly_refresh in one process, the market's clock an hour later each time, one to warm up. 10x is "
             "the whole history, 1x its newest tenth in a workspace of its own, which scores with the same registered "
-            "champions: they were trained once, on the whole history",
+            "champions: they were trained once, on the whole history. A tenth is too short for a published number: its "
+            "forecasts are made and marked as resting on insufficient data",
             "history_1x": _section(outcome, TICKS_1X),
             "history_10x": _section(outcome, TICKS_10X),
             "wall_time_10x_to_1x": _ratio(outcome, (TICKS_10X, "wall_time"), (TICKS_1X, "wall_time")),
@@ -96,7 +97,7 @@ def _found(outcome: Outcome, stage: str) -> dict[str, Any]:
 def _section(outcome: Outcome, stage: str) -> dict[str, Any]:
     if stage in outcome.found:
         return {name: value for name, value in outcome.found[stage].items() if name != _MB}
-    return {"not_measured": outcome.failed.get(stage, "it has not run")}
+    return {"not_measured": f"{stage} failed: see failures" if stage in outcome.failed else "it has not run"}
 
 
 def _copied(outcome: Outcome, stage: str, name: str) -> dict[str, Any]:

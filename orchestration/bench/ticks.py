@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from models.contracts.jobs import HOURLY_REFRESH
-from models.contracts.tables import RISK_SCORES
+from models.contracts.tables import OPS_MARKET, RISK_SCORES
 from orchestration import keys, quiet
 from orchestration.bench import dbt_nodes
 from orchestration.bench.bodies import timed_bodies
@@ -74,8 +74,11 @@ def report(ticks: Sequence[Tick]) -> dict[str, Any]:
     }
 
 
-def measure(settings: Settings, database_url: str, count: int) -> dict[str, Any]:
-    """`count` ticks an hour apart, after one that warms up. The workspace is prepared and its market is stored."""
+def measure(settings: Settings, database_url: str, count: int, numbers: bool) -> dict[str, Any]:
+    """`count` ticks an hour apart, after one that warms up. The workspace is prepared and its market is stored.
+
+    Raises Unmeasured when the tick that warms up issues no score or, if `numbers`, none with a number.
+    """
     with quiet.libraries():
         began = time.perf_counter()
         job = build_definitions(settings).resolve_job_def(HOURLY_REFRESH)
@@ -86,9 +89,10 @@ def measure(settings: Settings, database_url: str, count: int) -> dict[str, Any]
             for _ in range(count + 1):
                 advance(database_url)
                 ticks.append(run_tick(job, instance, _week(settings, warehouse)))
+                scored = _scored(warehouse, numbers)
         told = {
             "history": _history(warehouse),
-            "last_tick": _scored(warehouse),
+            "last_tick": scored,
             **report(ticks[1:]),
             "dbt_of_the_last_tick": dbt_nodes.report(target_folder(settings) / "dbt_tables" / "run_results.json"),
             "warm_up_tick": figure(ticks[0].wall_s, "s"),
@@ -113,26 +117,25 @@ def _slowest_first(seconds: dict[str, float]) -> dict[str, float]:
     return dict(sorted(seconds.items(), key=lambda step: -step[1]))
 
 
-def _scored(warehouse: Warehouse) -> dict[str, Any]:
-    """What the newest tick gave out: a tick without scores would be fast for the wrong reason."""
+def _scored(warehouse: Warehouse, numbers: bool) -> dict[str, Any]:
+    """What the newest tick gave out: a tick that scores nothing would be fast for the wrong reason."""
     rows = warehouse.rows(
         f"select count(*) as issued, count(score) as numbers from {RISK_SCORES} "
-        f"where issued_at = (select max(issued_at) from {RISK_SCORES})"
+        f"join {OPS_MARKET} on issued_at = clock_anchor"
     )
-    if not rows[0]["numbers"]:
-        raise Unmeasured(f"the last tick issued {rows[0]['issued']} scores, none of them with a number")
-    return {
-        "scores": figure(rows[0]["issued"], "scores"),
-        "scores_with_a_number": figure(rows[0]["numbers"], "scores"),
-    }
+    issued, with_number = rows[0]["issued"], rows[0]["numbers"]
+    if not (with_number if numbers else issued):
+        raise Unmeasured(f"the tick issued {issued} scores, {with_number} of them with a number: nothing to measure")
+    return {"scores": figure(issued, "scores"), "scores_with_a_number": figure(with_number, "scores")}
 
 
 def _history(warehouse: Warehouse) -> dict[str, Any]:
-    """How much there is to look at: rows of all raw tables, days of candles."""
-    parts = " union all ".join(f"select count(*) as n from {raw_table(dataset)}" for dataset in keys.INGESTED)
-    rows = warehouse.read(f"select sum(n) as n from ({parts}) as counted")
-    span = warehouse.read("select extract(epoch from max(ts) - min(ts)) / 86400 as days from raw.candles")
-    return {
-        "raw_rows": figure(float(rows["n"].iloc[0]), "rows"),
-        "candles_span": figure(float(span["days"].iloc[0]), "days"),
-    }
+    """How much there is to look at: rows of all raw tables, days from the first to the last."""
+    tables = " union all ".join(
+        f"select count(*) as n, min(ts) as first, max(ts) as last from {raw_table(dataset)}"
+        for dataset in keys.INGESTED
+    )
+    found = warehouse.rows(
+        f"select sum(n) as n, extract(epoch from max(last) - min(first)) / 86400 as days from ({tables}) as counted"
+    )[0]
+    return {"raw_rows": figure(float(found["n"]), "rows"), "span": figure(float(found["days"]), "days")}

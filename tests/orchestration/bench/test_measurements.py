@@ -18,6 +18,8 @@ from fastapi.testclient import TestClient
 from models.contracts.market import COLUMNS, Dataset
 from orchestration import keys
 from orchestration.bench import bare_app, figures, http_load, ingest, market_time, recent, ticks
+from orchestration.bench.champions import promoted_champions
+from orchestration.bench.document import Unmeasured
 from orchestration.local import measured
 from orchestration.resources.warehouse import Warehouse
 from orchestration.settings import DEFAULT_UNIVERSE, load_settings
@@ -54,6 +56,31 @@ def test_ingest(warehouse: Warehouse) -> None:
     assert warehouse.rows("select 1 from pg_namespace where nspname = 'bench'") == []
 
 
+def test_a_market_without_candles_is_no_measurement() -> None:
+    universe = load_universe(DEFAULT_UNIVERSE)
+    series = tuple(spec for spec in universe.simulated.series if spec.template != "candles_1h")
+    rates = universe.model_copy(update={"simulated": universe.simulated.model_copy(update={"series": series})})
+    with pytest.raises(Unmeasured, match="has no candles"):
+        ingest.sample(rates, 7, 500)
+
+
+@pytest.mark.parametrize(
+    ("scores", "numbers"), [('[{"score": 12.5}, {"score": null}]', 1), ('[{"score": null}]', 0), ("[]", 0)]
+)
+def test_an_answer_counts_by_its_numbers(scores: str, numbers: int) -> None:
+    answer = f'{{"scores": {scores}}}'.encode()
+    if numbers:
+        assert http_load.scores_of(answer)["scores_with_a_number"] == {"value": 1, "unit": "of 2 scores"}
+    else:
+        with pytest.raises(http_load.LoadError, match="none of them with a number"):
+            http_load.scores_of(answer)
+
+
+def test_without_a_promoted_model_nothing_is_measured(database_url: str) -> None:
+    with pytest.raises(Unmeasured, match="promoted_champions is 0"):
+        promoted_champions(database_url)
+
+
 @dg.op
 def plain() -> int:
     return sum(range(1000))
@@ -77,6 +104,7 @@ def test_a_tick_and_its_report() -> None:
     assert found["ticks"] == 3
     _positive(found, "s", "wall_time", "sum_of_bodies", "dagster_overhead")
     _positive(found, "times", "wall_time_to_sum_of_bodies")
+    assert sum(found["share_of_bodies"]["values"].values()) == pytest.approx(100, abs=0.1)
     assert set(found["body_of_each_step"]["values"]) == set(found["each_step_as_dagster_times_it"]["values"]) == {
         "plain", "yielding",
     }  # fmt: skip

@@ -1,0 +1,91 @@
+"""`ballast bench --quick` from end to end on a market of one coin, where one stage cannot be measured.
+
+The API is told to work under a role that the database does not know: it fails, and all the others are measured.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from orchestration.settings import DEFAULT_UNIVERSE, child_environment
+
+BALLAST = (sys.executable, "-m", "orchestration.local.cli")
+LEGS = {"USDC": "0.50", "BTC": "0.50"}
+STAGES = ["ingest", "play", "api", "newest tenth", "ticks at 1x", "ticks at 10x", "ticks in fresh processes"]
+TICK = {"wall_time", "sum_of_bodies", "dagster_overhead", "body_of_each_step", "share_of_bodies", "promoted_champions"}
+
+
+def _one_coin(path: Path) -> Path:
+    universe = yaml.safe_load(DEFAULT_UNIVERSE.read_text(encoding="utf-8"))
+    universe["simulated"]["series"] = [s for s in universe["simulated"]["series"] if s["id"] == "BTC"]
+    for vault in universe["vaults"]:
+        vault["assets"] = [a | {"base_weight": LEGS[a["symbol"]]} for a in vault["assets"] if a["symbol"] in LEGS]
+    path.write_text(yaml.safe_dump(universe, sort_keys=False), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("bench")
+
+
+@pytest.fixture(scope="module")
+def ended(state: Path) -> subprocess.CompletedProcess[str]:
+    variables = {
+        "BALLAST_STATE": str(state),
+        "BALLAST_UNIVERSE": str(_one_coin(state / "universe.yaml")),
+        "BALLAST_SERVING_ROLE": "nobody_of_this_name",
+    }
+    return subprocess.run(
+        (*BALLAST, "bench", "--quick"), env=child_environment(variables), capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def document(ended: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(ended.stdout)
+    return found
+
+
+def test_the_failed_stage_is_told_and_nothing_else_failed(
+    ended: subprocess.CompletedProcess[str], document: dict[str, Any]
+) -> None:
+    assert [failure["stage"] for failure in document["failures"]] == ["api"], ended.stderr
+    assert "GET /v1/risk/current answered 503" in document["failures"][0]["reason"]
+    assert document["api"] == {"not_measured": "api failed: see failures"}
+    assert document["peak_memory"]["values"]["api_server"] is None
+    assert ended.returncode == 1
+    assert "GET /v1/risk/current answered 503" in ended.stderr
+    assert list(document["time_of_each_stage"]["values"]) == STAGES
+
+
+def test_all_others_are_measured(document: dict[str, Any]) -> None:
+    for history in ("history_1x", "history_10x"):
+        told = document["hourly_tick"][history]
+        assert set(told) >= TICK
+        assert told["promoted_champions"]["value"] > 0
+        assert told["last_tick"]["scores"]["value"] > 0
+        assert {"dbt_tables", "risk__scores"} <= set(told["share_of_bodies"]["values"])
+        assert sum(told["share_of_bodies"]["values"].values()) == pytest.approx(100, abs=0.5)
+        assert told["dbt_of_the_last_tick"]["slowest"]["values"]
+    assert document["hourly_tick"]["history_10x"]["last_tick"]["scores_with_a_number"]["value"] > 0
+    overhead = document["orchestration_overhead"]
+    figures = [figure["value"] for name, figure in overhead.items() if name != "how"]
+    figures += [value for name, value in document["peak_memory"]["values"].items() if name != "api_server"]
+    figures += [figure["value"] for name, figure in document["ingest"].items() if name.startswith("time_of")]
+    assert [value for value in figures if value is None or value <= 0] == []
+
+
+def test_it_is_kept_and_nothing_else(state: Path, document: dict[str, Any]) -> None:
+    kept = sorted(path for path in (state / "bench").iterdir())
+    assert [path.suffix for path in kept] == [".log", ".json"]
+    assert json.loads(kept[1].read_text(encoding="utf-8")) == document
+    assert document["finished"] is True
+    assert sorted(path.name for path in state.iterdir()) == ["bench", "universe.yaml"]
