@@ -23,7 +23,7 @@ def rate_prints(rates: pd.DataFrame, limits: QualityLimits = DEFAULT_LIMITS) -> 
 
 
 def bar_prints(bars: pd.DataFrame, limits: QualityLimits = DEFAULT_LIMITS) -> Prints:
-    """Bars in time order: `open`, `close`, `low`, `high`, and where the source gives them `volume_base` and `trades`."""
+    """Bars in time order: `open`, `close`, `low`, `high`, and where the source gives it `volume_base`, `trades`."""
     far = np.where(thin_bars(bars, limits), limits.thin_log_distance, limits.scale_log_distance)
     return as_prints(
         _column(bars, "close"), limits, far=far, nearby=Reason.THIN, confirm=limits.bar_confirm_log_distance,

@@ -140,13 +140,27 @@ class _SeriesScan:
         if before is None or after is None:
             self._ask(None, upto, ())
         else:
-            self._ask(None, before, ())
+            whole = self._ask(None, before, ())
+            if not whole and self.market.mode is DataMode.LIVE and self.length is not None:
+                self._owe(before)
             self._ask(after + self.step, max(upto, after + self.step), ())
         if self.edges:
             self.seen = coverage(self.warehouse, self.spec.dataset)[self.spec.id, self.spec.interval]
 
-    def _ask(self, low: datetime | None, high: datetime, gaps: Sequence[Gap]) -> None:
-        """Ask for [low, high), keep what falls into the gaps, judge each. Without gaps (an edge) keep all."""
+    def _owe(self, before: datetime) -> None:
+        """History that a provider broke off in front of, as small plans do, is a gap like any other: asked again with
+        every scan until somebody has given it or cannot."""
+        start = self.market.history_start()
+        missing = find_gaps(
+            times(self.warehouse, self.spec, start, before), self.spec.interval, self.spec.calendar, start, before
+        )
+        with self.warehouse.transaction() as connection:
+            record(connection, self.spec, [(gap, "open", 0) for gap in missing], self.now)
+
+    def _ask(self, low: datetime | None, high: datetime, gaps: Sequence[Gap]) -> bool:
+        """Ask for [low, high), keep what falls into the gaps, judge each. Without gaps (an edge) keep all.
+
+        Whether the answer was a whole one."""
         started, spec = datetime.now(UTC), self.spec
         fetch = self.market.fetch(spec.dataset, low, high, self.now, [spec.id])
         frame = fetch.frame[fetch.frame["interval"].astype(str) == spec.interval]
@@ -170,6 +184,7 @@ class _SeriesScan:
                 stored = times(connection, spec, low, high)
                 self.fixed += record_outcomes(connection, spec, gaps, stored, unanswered, self.now)
         self.rows_added += sum(added.values())
+        return _final(fetch)
 
     def _report(self, start: datetime, end: datetime, gaps: list[Gap]) -> GapScan:
         spec = self.spec

@@ -32,6 +32,7 @@ class HourlyMarket(Market):
         self.dies_at: int | None = None
         self.outage = False
         self.breaks_off: tuple[int, str] | None = None  # hour at which an answer ends, and the kind of its error
+        self.reaches_back_to = 0  # hour before which the plan does not pay
 
     def series(self) -> Sequence[SeriesSpec]:
         return [
@@ -75,6 +76,9 @@ class HourlyMarket(Market):
             hour, kind = self.breaks_off
             chosen = chosen[chosen["ts"] < START + hour * HOUR]
             return Fetch(chosen, answers=(Answer("test", coin, len(chosen), "partial", kind),))
+        if self.reaches_back_to and chosen["ts"].min() < START + self.reaches_back_to * HOUR:
+            chosen = chosen[chosen["ts"] >= START + self.reaches_back_to * HOUR]
+            return Fetch(chosen, answers=(Answer("test", coin, len(chosen), "partial", "budget"),))
         return Fetch(chosen, answers=(Answer("test", coin, len(chosen), "ok"),))
 
 
@@ -183,6 +187,17 @@ def test_an_answer_that_breaks_off_does_not_lose_the_rest(warehouse: Warehouse, 
     market.breaks_off = None
     scan_gaps(warehouse, market, NOW, "whole", series=["ETH"])
     assert {g[3] for g in ledger(warehouse)} == {"fixed", status} - {"open"}
+
+
+def test_history_that_a_small_plan_owes_comes_with_the_next_month(warehouse: Warehouse) -> None:
+    market = HourlyMarket(DataMode.LIVE)
+    rows = market.rows("ETH")
+    warehouse.append(Dataset.CANDLES, rows[rows["ts"] >= START + 1500 * HOUR], None)
+    for reach, missing in ((1500, 1500), (800, 800), (0, 0)):
+        market.reaches_back_to = reach
+        scan_gaps(warehouse, market, NOW, "month", series=["ETH"])
+        assert sum(g[2] for g in ledger(warehouse) if g[3] == "open") == missing
+    assert (contents(warehouse)["series"] == "ETH").sum() == 2000
 
 
 def test_looking_without_asking(warehouse: Warehouse) -> None:
