@@ -7,28 +7,29 @@ from __future__ import annotations
 
 import pandas as pd
 
-from models.contracts.horizons import EMBARGO_DAYS, PROTOCOLS
+from models.contracts.horizons import PROTOCOLS
 from models.contracts.market import SeriesKind
 from models.validation.evaluation import comparable, panel_losses
 from models.validation.gate import choose
 
 INCOMPLETE = 100.0  # rank penalty of a forecast without a spike probability
-LARGEST_STEP_DAYS = 7 / 5  # calendar days an observation can stand for, on average
 
 
 def champions(walk_forward: pd.DataFrame, kind: SeriesKind) -> pd.Series:
     """Champion in force from each decision date on (index: as_of), decided at the pool's refit step.
 
-    Losses count once their target window plus embargo has closed; origins before the warm-up count as evidence.
+    The losses of a date count once all of its outcomes, embargo included, are known; origins before the warm-up
+    count as evidence.
     """
     horizon = int(walk_forward["horizon_days"].iloc[0])
     rows = comparable(walk_forward, scored_only=False)
     capped, uncapped = panel_losses(rows), panel_losses(rows, "loss_uncapped")
     first = walk_forward["as_of"].min()
     step = pd.Timedelta(days=PROTOCOLS[kind].pool_refit_step)
-    lag = pd.Timedelta(days=int((horizon + EMBARGO_DAYS) * LARGEST_STEP_DAYS) + 2)
+    outcomes = rows.groupby("as_of")["known_at"]
+    known_at = outcomes.max().where(outcomes.count() == outcomes.size())
     dates = pd.date_range(first, walk_forward["as_of"].max(), freq=step)
-    chosen = [choose(capped[: date - lag], uncapped[: date - lag], horizon).champion for date in dates]
+    chosen = [choose(capped[known_at <= date], uncapped[known_at <= date], horizon).champion for date in dates]
     return pd.Series(chosen, dates)
 
 

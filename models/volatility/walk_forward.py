@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from models.contracts.horizons import EMBARGO_DAYS
 from models.contracts.market import SeriesKind
 from models.risk.var import tail_path
 from models.volatility.law import volatility_score
@@ -53,7 +54,8 @@ def walk_forward(
     Returns
     -------
     One row per (model, series, origin): `model`, `series`, `horizon_days`, `origin` (date), `as_of`, `issued_at`
-    (= as_of), `rv_forecast`, `realised` (NaN while open), `threshold`, `p_spike`, `score`, `var99`, `es99` (horizon
+    (= as_of), `known_at` (when the outcome is known, embargo included; NaT while open), `rv_forecast`, `realised` (NaN
+    while open), `threshold`, `p_spike`, `score`, `var99`, `es99` (horizon
     of one day only), `ret_next`, `managed`, `scored`. `scored` marks origins past the protocol's warm-up: only they
     are compared and published; the earlier ones feed the error laws. Rows without a forecast are left out, so a
     panel of short series has none.
@@ -139,6 +141,7 @@ def _frame(panel: Panel, member: str, series: str, forecast: FloatArray, horizon
             "origin": as_of.tz_localize(None).normalize() - pd.Timedelta(days=1),
             "as_of": as_of,
             "issued_at": as_of,
+            "known_at": _known_at(as_of, horizon_days),
             "rv_forecast": forecast,
             "realised": outcomes.target,
             "threshold": outcomes.threshold,
@@ -152,6 +155,12 @@ def _frame(panel: Panel, member: str, series: str, forecast: FloatArray, horizon
         }
     )
     return out[np.isfinite(forecast)]
+
+
+def _known_at(as_of: pd.DatetimeIndex, horizon_days: int) -> pd.DatetimeIndex:
+    """Counted in rows of the series' own calendar: around holidays and holes days would come too early."""
+    lag = horizon_days + EMBARGO_DAYS
+    return pd.DatetimeIndex(as_of.to_series().shift(-lag))
 
 
 def _map(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> list[Result]:

@@ -34,7 +34,8 @@ def _frame(seed: int = 0, worst_days: bool = False, **noise: float) -> pd.DataFr
                 pd.DataFrame(
                     {
                         "model": model, "series": series, "horizon_days": 1, "origin": as_of.tz_localize(None),
-                        "as_of": as_of, "issued_at": as_of, "rv_forecast": np.exp(log_f), "realised": np.exp(log_v),
+                        "as_of": as_of, "issued_at": as_of, "known_at": as_of + pd.Timedelta(days=2),
+                        "rv_forecast": np.exp(log_f), "realised": np.exp(log_v),
                         "threshold": np.exp(-8 + 0.9), "p_spike": 1 / (1 + np.exp(-(log_f + 7.1))), "score": 50.0,
                         "var99": 2.33 * np.exp(log_f / 2), "es99": 2.67 * np.exp(log_f / 2),
                         "ret_next": rng.normal(size=N) * np.exp(log_v / 2), "managed": False,
@@ -130,6 +131,17 @@ def test_the_champion_path_has_no_hindsight() -> None:
     before, after = (champions(rows, SeriesKind.CANDLES)[:cut] for rows in (frame, changed))
     pd.testing.assert_series_equal(before, after)
     assert champions(changed, SeriesKind.CANDLES).iloc[-1] == "log_har"
+
+
+def test_losses_count_from_the_moment_their_outcome_is_known() -> None:
+    frame = _frame(**{**BASE, "lightgbm": 0.3})
+    late = frame.assign(known_at=frame["known_at"] + pd.Timedelta(days=112))
+    first, delayed = (
+        (path == "lightgbm").idxmax() for path in (champions(f, SeriesKind.CANDLES) for f in (frame, late))
+    )
+    assert delayed - first == pd.Timedelta(days=112)  # two decision dates
+    one_open = frame.assign(known_at=frame["known_at"].where(frame["series"] != "B"))
+    assert set(champions(one_open, SeriesKind.CANDLES)) == {"ewma"}  # a date counts when all its outcomes are known
 
 
 def test_pictures() -> None:

@@ -53,6 +53,15 @@ def test_forecasts_are_finite_and_positive_and_start_after_half_the_warm_up(fram
     assert (frame[frame["scored"]].groupby(["model", "series"]).size() == 940 - 730).all()
 
 
+@pytest.mark.parametrize("horizon", [1, 5])
+def test_outcomes_are_known_by_the_rows_of_their_own_calendar(daily: pd.DataFrame, horizon: int) -> None:
+    holiday = daily.groupby("series").cumcount().between(800, 809)
+    got = walk_forward(daily[~holiday], SeriesKind.FIXINGS, horizon, ["ewma"])
+    for _, part in got.groupby("series"):
+        pd.testing.assert_series_equal(part["known_at"], part["as_of"].shift(-horizon - 1), check_names=False)
+    assert (got["known_at"] - got["as_of"]).max() == pd.Timedelta(days=horizon + 1 + 10)
+
+
 def test_scored_rows_carry_every_number(frame: pd.DataFrame) -> None:
     scored = frame[frame["scored"]]
     one_day = int(frame["horizon_days"].iloc[0]) == 1
