@@ -4,6 +4,7 @@ A tick reads only its week. Rows that quarantine holds or marks are left out: th
 failed for a known typing error of a central bank would stop the market for good.
 """
 
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -12,7 +13,7 @@ from models.contracts.market import Dataset
 from models.contracts.tables import RAW_QUARANTINE
 from orchestration import keys
 from orchestration.checks.expectations import Verdict, columns_of, judge
-from orchestration.partitions import WEEK, read_calendar, window_of
+from orchestration.partitions import WEEK, Calendar, read_calendar, window_of
 from orchestration.resources.warehouse_append import raw_table
 from orchestration.resources.workspace import Workspace
 
@@ -37,16 +38,19 @@ def _raw_check(dataset: Dataset) -> dg.AssetChecksDefinition:
 
 
 def window(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> tuple[Any, Any]:
-    """What the run may have fetched; run by hand without weeks, the last week of the market.
-
-    A single week reaches into the one before it, as its ticks do (see `assets.ingest`).
-    """
+    """What the run may have fetched; run by hand without weeks, the last week of the market."""
     if context.has_partition_key or context.has_partition_key_range:
         weeks = context.partition_time_window
-        fetched = window_of(weeks.start, weeks.end, read_calendar(workspace.settings))
-        return None if fetched.start is None else fetched.start - WEEK, fetched.end
+        return reach(weeks.start, weeks.end, read_calendar(workspace.settings))
     now = workspace.now()
     return now - WEEK, now + WEEK
+
+
+def reach(start: datetime, end: datetime, calendar: Calendar) -> tuple[datetime | None, datetime]:
+    """Where rows of a run over the weeks [start, end) may lie: the first week takes all history, and ticks of a week
+    reach into the one before it (see `assets.ingest`)."""
+    fetched = window_of(start, end, calendar)
+    return None if fetched.start is None else fetched.start - WEEK, fetched.end
 
 
 def newest_revisions(workspace: Workspace, dataset: Dataset, start: Any, end: Any) -> Any:

@@ -17,7 +17,7 @@ import pandas as pd
 from models.contracts.market import COLUMNS, Dataset, RateKind, SourceRegime
 from orchestration.sources.interface import Reject
 from orchestration.sources.replay_files import FileKind, Recording
-from orchestration.sources.replay_times import dreamt, nominal_date, possible
+from orchestration.sources.replay_times import EPOCH, LAST, dreamt, nominal_date, possible
 from orchestration.universe_schema import ReplayRules
 
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?"
@@ -165,7 +165,7 @@ def rows_of(
     frame["available_at"] = _available_at(frame, kind, rules, today)
     problem = _problems(frame, kind, shape)
     bad = problem["reason"].notna()
-    rejects = _rejects(recording, raw[bad], frame[bad], text[bad], problem[bad], ragged)
+    rejects = _rejects(recording, raw[bad], frame[bad], text[bad], problem[bad], ragged, frame["ts"].max())
     return Rows(frame[~bad].reset_index(drop=True), rejects)
 
 
@@ -243,19 +243,27 @@ def _rejects(
     text: pd.Series,
     problem: pd.DataFrame,
     ragged: list[str],
+    newest: Any,
 ) -> list[PlacedReject]:
     dataset = recording.layout.dataset
+    last = LAST if pd.isna(newest) else newest + pd.Timedelta(days=31)
+
+    def placed_at(text: str) -> pd.Timestamp:
+        """A date that the recording never reaches would never be reported: such a row comes with the first ones."""
+        when = nominal_date(text)
+        return when if when <= last else EPOCH
+
     placed = []
     payloads = _printable(raw).to_dict("records")
     series = frame["series"].where(frame["series"].notna(), recording.name)
     for payload, name, ts, known, written, why, what in zip(
         payloads, series, frame["ts"], frame["available_at"], text, problem["reason"], problem["detail"], strict=True
     ):
-        when = ts if pd.notna(ts) else nominal_date(str(written))
+        when = ts if pd.notna(ts) else placed_at(str(written))
         reject = Reject(dataset, str(name), why, what, {"file": recording.name, **payload})
         placed.append(PlacedReject(when, known if pd.notna(known) else when + pd.Timedelta(days=1), reject))
     for line in (_without_zero_bytes(line) for line in ragged):
-        when = nominal_date(line)
+        when = placed_at(line)
         reject = Reject(
             dataset, recording.name, "schema", "wrong number of cells", {"file": recording.name, "line": line}
         )

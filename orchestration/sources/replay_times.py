@@ -10,6 +10,7 @@ import pandas as pd
 
 EPOCH = pd.Timestamp(0, tz="UTC")  # what a missing time becomes on its way through a number
 FIRST_YEAR, LAST_YEAR = 1900, 2100  # no recording is older, none reaches further
+LAST = pd.Timestamp(f"{LAST_YEAR}-12-31", tz="UTC")
 DREAMT = pd.Timedelta(days=366)  # a row of the future this far behind the one before it is a typing error
 
 

@@ -4,7 +4,8 @@ import dagster as dg
 import pytest
 
 from models.contracts.market import DataMode, Dataset
-from orchestration.checks.raw_expectations import as_result, judge, newest_revisions
+from orchestration.checks.raw_expectations import as_result, judge, newest_revisions, reach
+from orchestration.partitions import Calendar
 from orchestration.resources.warehouse_records import QuarantineEntry
 from orchestration.resources.workspace import Workspace
 from tests.orchestration.assets.test_ingest import MONDAY, NOW, WEEK, candles
@@ -63,3 +64,14 @@ def test_rows_outside_the_window_are_not_read(workspace: Workspace) -> None:
     rows.loc[3, "high"] = 0.5
     workspace.warehouse.append(Dataset.CANDLES, rows, "run")
     assert verdict(workspace).metadata["rows"].value == 0
+
+
+def test_the_first_week_is_checked_with_all_the_history_it_brought(workspace: Workspace) -> None:
+    rows = candles("BTC", MONDAY - timedelta(days=900), 24)
+    rows.loc[3, "high"] = 0.5
+    workspace.warehouse.append(Dataset.CANDLES, rows, "run")
+    calendar = Calendar(MONDAY.date(), None)
+    found = newest_revisions(workspace, Dataset.CANDLES, *reach(WEEK.start, WEEK.end, calendar))
+    assert not as_result(judge(Dataset.CANDLES, found, DataMode.SIMULATED)).passed
+    later = MONDAY + timedelta(days=14)
+    assert reach(later, later + timedelta(days=7), calendar) == (later - timedelta(days=7), later + timedelta(days=7))

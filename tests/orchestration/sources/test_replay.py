@@ -266,6 +266,8 @@ def test_a_bar_that_cannot_be_one_neither_plays_nor_moves_the_clock(
     fetched = everything(market, Dataset.CANDLES)
     assert len(fetched.frame) == 2
     assert [(r.reason, detail in r.detail) for r in fetched.rejects] == [(reason, True)]
+    seen = market.fetch(Dataset.CANDLES, None, market.history_end() + timedelta(days=7), market.history_end())
+    assert len(seen.rejects) == (0 if "T02:" in cells else 1)  # reported as soon as its moment has come
     assert "\0" not in str(fetched.rejects[0].payload.values())
     assert (market.history_start().year, market.history_end()) == (2020, datetime(2020, 1, 1, 2, tzinfo=UTC))
 
