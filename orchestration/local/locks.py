@@ -7,7 +7,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _TRIES = 5
@@ -38,7 +38,8 @@ def hold(path: Path, message: str) -> Iterator[None]:
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)  # while the lock is still ours
+        with suppress(OSError):  # on a disk that became read-only the file stays: it locks nothing by itself
+            path.unlink(missing_ok=True)  # while the lock is still ours
         os.close(descriptor)
 
 

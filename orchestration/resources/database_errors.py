@@ -33,11 +33,11 @@ def translate(error: DBAPIError) -> DatabaseError:
     code = getattr(error.orig, "pgcode", None)
     text = str(error.orig).strip().split("\n")[0]
     if code == _DISK_FULL or "No space left on device" in text:
-        return DiskFull(f"the database has no disk space left; nothing was written. Free space and run again ({text})")
+        return DiskFull(f"the database has no disk space left; nothing is half-written. Free space and run again ({text})")
     if code is None and _NOT_LET_IN.search(text):  # a refused connection has no code
         return DatabaseError(f"the database does not let us in: correct user and password in DATABASE_URL ({text})")
     if code in _GOING_AWAY or error.connection_invalidated or (isinstance(error, OperationalError) and code is None):
         return DatabaseUnavailable(
-            f"the database does not answer; nothing was written. Start it and run again ({text})"
+            f"the database does not answer; nothing is half-written. Start it and run again ({text})"
         )
     return DatabaseError(f"the database refused: {text}")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
 import socket
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +18,7 @@ from sqlalchemy.pool import NullPool
 from orchestration.local import cli
 from orchestration.local.forecasts_export import HEADER, write_forecasts
 from orchestration.local.locks import hold
+from orchestration.local.processes import STACK_MARKER
 from orchestration.resources.database_url import with_database
 from orchestration.settings import current_settings
 
@@ -113,11 +117,19 @@ def test_taken_port_stops_up_before_any_work(
     assert not (tmp_path / "state" / "postgres").exists()
 
 
-def test_two_runs_at_once_are_refused(environment: Put, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("word", ["run", "up", "down"])
+def test_a_market_at_work_is_left_alone(environment: Put, capsys: pytest.CaptureFixture[str], word: str) -> None:
+    """Neither played twice at once nor robbed of its devnet."""
     settings = current_settings()
-    with hold(settings.workspace / "run.lock", "held"):
-        assert cli.main(["run"]) == cli.EXPECTED_FAILURE
-    assert "another `make run` or `make up` of this market" in capsys.readouterr().err
+    mark = {**os.environ, STACK_MARKER: str(settings.workspace)}
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env=mark) as devnet:
+        with hold(settings.workspace / "run.lock", "held"):
+            assert cli.main([word]) == cli.EXPECTED_FAILURE
+        assert devnet.poll() is None
+        devnet.kill()
+    told = capsys.readouterr().err
+    assert "`make run` or `make up` of this market is at work: wait for it" in told
+    assert len(told.strip().splitlines()) == 1
 
 
 def test_down_when_nothing_is_up(environment: Put, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

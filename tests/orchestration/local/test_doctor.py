@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from orchestration.local import doctor
+from orchestration.local.locks import hold
+from orchestration.local.processes import STACK_MARKER
 from orchestration.resources.database_url import with_database
 from orchestration.settings import current_settings
 
@@ -44,6 +49,20 @@ def test_taken_port(environment: Put) -> None:
         finding = findings(f"port {port}")[0]
     assert finding.verdict == "fail"
     assert "BALLAST_MLFLOW_PORT" in finding.way_out
+
+
+def test_leftovers_of_a_killed_stack_are_not_told_as_strangers(environment: Put) -> None:
+    mark = {**os.environ, STACK_MARKER: str(current_settings().workspace)}
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env=mark) as orphan:
+        assert findings("leftovers") == [
+            doctor.Finding(
+                "fail", "leftovers", f"processes of a killed stack hold the ports: {orphan.pid}", "make down"
+            )
+        ]
+        assert findings("port") == []
+        with hold(current_settings().workspace / "run.lock", "held"):
+            assert findings("leftovers")[0].verdict == "ok"
+        orphan.kill()
 
 
 def test_state_folder_below_a_file(environment: Put, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def lost() -> OperationalError:
         (disk(errno.ENOSPC), r"^no disk space left \(/state\)"),
         (disk(errno.EDQUOT), r"^no disk space left"),
         (disk(errno.EROFS, "/state/x"), r"^/state/x is on a read-only disk"),
-        (lost(), r"^the database does not answer; nothing was written.*\(server closed the connection\)$"),
+        (lost(), r"^the database does not answer; nothing is half-written.*\(server closed the connection\)$"),
         (StateFolderError("fix it"), r"^fix it$"),
     ],
 )

@@ -323,7 +323,7 @@ def test_a_failure_inside_a_transaction_undoes_all_of_it(warehouse: Warehouse) -
 
 def test_server_away_is_one_line() -> None:
     away = Warehouse.connect("postgresql://me:hunter2@127.0.0.1:9/none")
-    with pytest.raises(DatabaseUnavailable, match="nothing was written") as caught:
+    with pytest.raises(DatabaseUnavailable, match="nothing is half-written") as caught:
         away.append(Dataset.CANDLES, candles(["1"]), None)
     assert "hunter2" not in str(caught.value)
     assert "\n" not in str(caught.value)
