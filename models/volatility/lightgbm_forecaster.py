@@ -1,6 +1,6 @@
-"""Pooled gradient boosting: trees learn one multiplicative correction of every series' own log-HAR forecast.
+"""Pooled gradient boosting: trees learn one multiplicative correction of every series' own log-HAR-X forecast.
 
-The objective is the gamma deviance of V / log-HAR, which is twice QLIKE (Patton 2011). No series identifier enters:
+The objective is the gamma deviance of V / log-HAR-X, which is twice QLIKE (Patton 2011). No series identifier enters:
 a new series is served by what the pool knows. The only file that imports lightgbm.
 """
 
@@ -16,7 +16,7 @@ from models.contracts.horizons import RV_FLOOR
 from models.contracts.score import Driver
 from models.volatility.design import Design, build_design
 from models.volatility.forecaster import Forecaster
-from models.volatility.har import LogHar
+from models.volatility.har_x import LogHarX
 from models.volatility.panel import Panel
 from models.volatility.targets import forward_mean, training_stop
 
@@ -25,8 +25,8 @@ FloatArray = NDArray[np.float64]
 PARAMETERS: dict[str, Any] = {
     "objective": "gamma",
     "learning_rate": 0.03,
-    "num_leaves": 15,
-    "min_data_in_leaf": 150,
+    "num_leaves": 7,
+    "min_data_in_leaf": 200,
     "feature_fraction": 0.6,
     "bagging_fraction": 0.7,
     "bagging_freq": 1,
@@ -49,7 +49,7 @@ class LightGbm(Forecaster):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.base = LogHar(self.kind, self.horizon_days)
+        self.base = LogHarX(self.kind, self.horizon_days)
         self.booster: lgb.Booster | None = None
         self.names: tuple[str, ...] = ()
         self._design: tuple[Panel, Design, dict[str, FloatArray]] | None = None
@@ -88,16 +88,17 @@ class LightGbm(Forecaster):
         return np.asarray(np.maximum(base * self.booster.predict(rows, num_threads=self.threads), RV_FLOOR))
 
     def terms(self, panel: Panel, series: str, row: int) -> tuple[Driver, ...]:
-        """Terms of the log-HAR base and the path-dependent tree attributions (Lundberg 2020) of the correction."""
+        """Terms of the log-HAR-X base with the path-dependent tree attributions (Lundberg 2020) of the correction."""
         if self.booster is None:
             raise ValueError("the booster has not been fitted: there is no forecast to take apart")
         rows = self._inputs(panel)[0].rows[series][row : row + 1]
         parts = np.asarray(self.booster.predict(rows, pred_contrib=True, num_threads=self.threads))[0]
-        usual, *lags = self.base.terms(panel, series, row)
+        usual, *linear = self.base.terms(panel, series, row)
         total = float(np.log(self.forecast(panel, series, row, row + 1)[0]))
-        own = [Driver(name, float(x), float(c)) for name, x, c in zip(self.names, rows[0], parts[:-1], strict=True)]
-        rest = total - usual.contribution - sum(term.contribution for term in (*lags, *own))
-        return (Driver(usual.name, usual.value, usual.contribution + rest), *lags, *own)
+        trees = [Driver(name, float(x), float(c)) for name, x, c in zip(self.names, rows[0], parts[:-1], strict=True)]
+        drivers = _merged([*linear, *trees])
+        rest = total - usual.contribution - sum(term.contribution for term in drivers)
+        return (Driver(usual.name, usual.value, usual.contribution + rest), *drivers)
 
     def state(self) -> dict[str, Any]:
         text = self.booster.model_to_string() if self.booster is not None else ""
@@ -114,3 +115,12 @@ class LightGbm(Forecaster):
             targets = {name: forward_mean(grid.rv, self.horizon_days) for name, grid in panel.grids.items()}
             self._design = (panel, build_design(panel), targets)
         return self._design[1], self._design[2]
+
+
+def _merged(terms: list[Driver]) -> list[Driver]:
+    """One term a name: what base and trees make of the same input belongs together."""
+    found: dict[str, Driver] = {}
+    for term in terms:
+        before = found.get(term.name)
+        found[term.name] = Driver(term.name, term.value, term.contribution + (before.contribution if before else 0.0))
+    return list(found.values())

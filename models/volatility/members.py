@@ -7,11 +7,12 @@ from models.volatility.ewma import Ewma
 from models.volatility.forecaster import Forecaster
 from models.volatility.garch import Garch
 from models.volatility.har import Har, LogHar
+from models.volatility.har_x import LogHarX
 
 BASELINES: dict[str, type[Forecaster]] = {member.name: member for member in (Ewma, Garch, Har, LogHar)}
-CHALLENGER = "lightgbm"
-MEMBERS = (*BASELINES, CHALLENGER)
-POOLED = (CHALLENGER,)
+CHALLENGERS = (LogHarX.name, "lightgbm")
+MEMBERS = (*BASELINES, *CHALLENGERS)
+POOLED = CHALLENGERS  # one fit for the panel; a forecast of one series reads the others
 
 
 def members_for(kind: SeriesKind) -> tuple[str, ...]:
@@ -27,7 +28,9 @@ def make(name: str, kind: SeriesKind, horizon_days: int, threads: int = 1) -> Fo
     ValueError
         `name` is not one of `MEMBERS`.
     """
-    if name == CHALLENGER:
+    if name == LogHarX.name:
+        return LogHarX(kind, horizon_days, threads)
+    if name == "lightgbm":
         from models.volatility.lightgbm_forecaster import LightGbm  # 3 s of import that baselines do not need
 
         return LightGbm(kind, horizon_days, threads)

@@ -115,7 +115,7 @@ def test_terms_sum_to_the_logarithm_of_the_forecast(panel: Panel, name: str) -> 
         assert total == pytest.approx(math.log(member.forecast(panel, "BBB", row, row + 1)[0]), abs=1e-9)
 
 
-@pytest.mark.parametrize("name", ["har", "log_har", "lightgbm"])
+@pytest.mark.parametrize("name", ["har", "log_har", "log_har_x", "lightgbm"])
 @pytest.mark.parametrize("horizon", [1, 7])
 def test_purge_open_windows_and_the_embargoed_day_do_not_train(daily: pd.DataFrame, name: str, horizon: int) -> None:
     fitted_at = 800
