@@ -36,6 +36,7 @@ class Outcome:
     found: dict[str, dict[str, Any]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    load: dict[str, float] = field(default_factory=dict)
 
     def why_not(self, needs: Sequence[str]) -> str | None:
         """Why a stage that needs these cannot run; None when it can."""
@@ -74,6 +75,9 @@ def document(outcome: Outcome) -> dict[str, Any]:
         "play": _section(outcome, PLAY),
         "api": _section(outcome, API),
         "time_of_each_stage": figures(outcome.seconds, "s"),
+        "load_after_each_stage": figures(
+            outcome.load, "runnable processes, mean of a minute; the bench itself makes 1-2"
+        ),
     }
 
 

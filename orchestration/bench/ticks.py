@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -134,12 +135,12 @@ def _scored(warehouse: Warehouse, numbers: bool) -> dict[str, Any]:
 
 
 def _history(warehouse: Warehouse) -> dict[str, Any]:
-    """How much there is to look at: rows of all raw tables, days from the first to the last."""
-    tables = " union all ".join(
-        f"select count(*) as n, min(ts) as first, max(ts) as last from {raw_table(dataset)}"
-        for dataset in keys.INGESTED
-    )
-    found = warehouse.rows(
-        f"select sum(n) as n, extract(epoch from max(last) - min(first)) / 86400 as days from ({tables}) as counted"
-    )[0]
-    return {"raw_rows": figure(float(found["n"]), "rows"), "span": figure(float(found["days"]), "days")}
+    """How much there is to look at: rows of all raw tables, days of candles."""
+    counts = " union all ".join(f"select count(*) as n from {raw_table(dataset)}" for dataset in keys.INGESTED)
+    rows = warehouse.rows(f"select sum(n) as n from ({counts}) as counted")[0]["n"]
+    span = "select extract(epoch from max(ts) - min(ts)) / 86400 as days from raw.candles"
+    days = warehouse.rows(span)[0]["days"]
+    return {
+        "raw_rows": figure(float(rows), "rows"),
+        "candles_span": figure(math.nan if days is None else float(days), "days"),
+    }

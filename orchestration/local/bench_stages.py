@@ -5,6 +5,7 @@ What a stage measures is `orchestration.local.bench_conductor`; what its figures
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ def run_stages(stages: Sequence[Stage], progress: Progress, keep: Callable[[Outc
                 outcome.found[stage.name] = stage.work()
             except _MET as error:
                 reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        outcome.seconds[stage.name] = time.perf_counter() - began
+        outcome.seconds[stage.name], outcome.load[stage.name] = time.perf_counter() - began, os.getloadavg()[0]
         if reason is None:
             progress.finished(stage.name)
         else:

@@ -16,6 +16,7 @@ from orchestration.bench.figures import figure, series
 
 SECTIONS = {
     "failures", "ingest", "hourly_tick", "orchestration_overhead", "peak_memory", "play", "api", "time_of_each_stage",
+    "load_after_each_stage",
 }  # fmt: skip
 FOUND: dict[str, dict[str, Any]] = {
     doc.INGEST: {"rows": figure(10, "rows")},
