@@ -1,6 +1,6 @@
 -- One row per UTC day. FX week: Monday to Friday without 1 January and 25 December, the two days on which no market
 -- quotes; national holidays differ by country, and a wrong entry here would hide a real gap.
-{{ config(materialized='table', tags=['deploy'], indexes=[{'columns': ['day'], 'unique': true}]) }}
+{{ config(materialized='kept_table', tags=['deploy'], indexes=[{'columns': ['day'], 'unique': true}]) }}
 
 with
 
