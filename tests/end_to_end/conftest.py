@@ -1,23 +1,23 @@
-"""A small market of its own for whole-graph tests: one coin, one currency, one vault, on the session's server."""
+"""A small market for whole-graph tests: one coin, one currency, one vault, on a server and a disk of its own."""
 
 from __future__ import annotations
 
 import random
 import socket
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
-from sqlalchemy import create_engine, text
-from sqlalchemy.pool import NullPool
 
-from orchestration.local import processes
+from orchestration.local import embedded_postgres, processes
 from orchestration.local.database import workspace_databases
+from orchestration.local.embedded_postgres import Cluster
 from orchestration.resources.database_url import with_database
 from orchestration.settings import DEFAULT_UNIVERSE, Settings, load_settings
+from tests.end_to_end.broken_disk import BreakableDisk, breakable_disk
 
 SERIES = {"BTC", "USDNGN:official", "USDTNGN:street"}
 LEGS = {"USDC": "0.50", "BTC": "0.30", "cNGN": "0.20"}
@@ -25,10 +25,24 @@ LEGS = {"USDC": "0.50", "BTC": "0.30", "cNGN": "0.20"}
 
 @dataclass(frozen=True)
 class SmallMarket:
-    """`variables` make a child process play the same market."""
+    """`variables` make a child process play the same market. Server and state folder are on one breakable disk."""
 
     settings: Settings
     variables: dict[str, str]
+    disk: BreakableDisk
+    server: Cluster
+
+    def start_server(self) -> None:
+        embedded_postgres.start(self.server, durable=False, environment=self.disk.variables)
+
+    def lose_server(self) -> None:
+        """As a crash does: no connection is told."""
+        pid = embedded_postgres.server_pid(self.server)
+        assert pid is not None
+        lost = processes.family(pid)
+        for process in lost:
+            process.kill()
+        psutil.wait_procs(lost, timeout=10)
 
     @property
     def url(self) -> str:
@@ -56,24 +70,22 @@ def free_ports(count: int) -> list[int]:
 
 
 @pytest.fixture
-def small_market(server_url: str, tmp_path: Path) -> Iterator[SmallMarket]:
-    prefix = f"e2e_{uuid.uuid4().hex[:8]}"
+def small_market(fast_folder: Path) -> Iterator[SmallMarket]:
+    disk = breakable_disk(fast_folder)
+    server = Cluster(disk.root / "postgres")
     ports = ("DAGSTER", "MLFLOW", "API", "DEVNET", "CODE")
     variables = {
-        "DATABASE_URL": with_database(server_url, prefix),
-        "BALLAST_STATE": str(tmp_path / "state"),
-        "BALLAST_UNIVERSE": str(small_universe(tmp_path / "universe.yaml")),
+        "DATABASE_URL": with_database(server.url, "small"),
+        "BALLAST_STATE": str(disk.root / "state"),
+        "BALLAST_UNIVERSE": str(small_universe(fast_folder / "universe.yaml")),
         "BALLAST_DEVNET_LEDGER_CLOSE_S": "0.2",
         **{f"BALLAST_{name}_PORT": str(port) for name, port in zip(ports, free_ports(5), strict=True)},
     }
-    market = SmallMarket(load_settings(variables), variables)
+    market = SmallMarket(load_settings(variables), {**variables, **disk.variables}, disk, server)
     try:
+        market.start_server()
         yield market
     finally:
+        disk.heal()
         processes.end(processes.marked(market.settings.workspace), patience_s=5)
-        server = create_engine(server_url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-        databases = workspace_databases(market.settings)
-        with server.connect() as connection:
-            for url in (databases.ballast, databases.dagster, databases.mlflow):
-                name = url.partition("?")[0].rpartition("/")[2]
-                connection.execute(text(f'drop database if exists "{name}" with (force)'))
+        embedded_postgres.stop(server)

@@ -1,10 +1,12 @@
-"""The whole graph on a small simulated market: killed on the way, played to its end, played again, an hour later."""
+"""The whole graph on a small market: killed, its disk full, its server lost; played to its end, again, later."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from sqlalchemy.pool import NullPool
 from models.contracts.clock import MarketClock
 from orchestration import quiet
 from orchestration.definitions import build_definitions
+from orchestration.local import processes
 from orchestration.local.commands.stack import make_servable
 from orchestration.local.database import workspace_databases
 from orchestration.local.devnet_process import running_devnet
@@ -55,23 +58,63 @@ def end_state(market: SmallMarket) -> dict[str, Any]:
         return {name: [tuple(row) for row in connection.execute(text(sql))] for name, sql in END_STATE.items()}
 
 
-def play(market: SmallMarket, kill_after: str | None = None) -> str:
-    """`ballast run` in a process of its own; with `kill_after` it is killed when that step has ended."""
+@dataclass(frozen=True)
+class Interruption:
+    """What happens to a play once `step` has ended, the exit codes that may follow, and what is told in one line."""
+
+    step: str
+    what: str
+    codes: tuple[int, ...]
+    told: str = ""
+
+
+# A full disk may meet a step first (told, then the rest is skipped: 1) or what surrounds it (2).
+INTERRUPTIONS = (
+    Interruption("raw/candles", "full", (1, 2), "no disk space left|No space left on device"),
+    Interruption(
+        "raw/fx_rates", "server lost", (2,), "the database does not answer; nothing is half-written. Start it"
+    ),
+    Interruption("ml/walk_forward", "killed", (-signal.SIGKILL,)),
+    Interruption("ml/walk_forward", "full", (1, 2), "no disk space left|No space left on device"),
+)
+
+
+def play(market: SmallMarket, interruption: Interruption | None = None) -> str:
+    """`ballast run` in a process of its own; what it said. With an interruption the market is whole again after it."""
+    market.start_server()
     process = subprocess.Popen(
         [str(BALLAST), "run"], env={**os.environ, **market.variables, "PYTHONUNBUFFERED": "1"}, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
+    happens = {
+        "killed": process.kill,
+        "server lost": market.lose_server,
+        "full": lambda: market.disk.turn("full"),
+    }
     said = ""
+    waiting = interruption
     assert process.stdout is not None
     for line in process.stdout:
         said += line
-        if kill_after is not None and line.startswith("ok") and kill_after in line:
-            process.send_signal(signal.SIGKILL)
-            break
+        if waiting is not None and line.startswith("ok") and waiting.step in line:
+            happens[waiting.what]()
+            waiting = None
+            if interruption is not None and interruption.what == "killed":
+                break
     process.stdout.close()
-    code = process.wait(timeout=60)
-    assert code == (0 if kill_after is None else -signal.SIGKILL), said
+    code = process.wait(timeout=120)
+    market.disk.heal()
+    assert waiting is None, said
+    assert code in (interruption.codes if interruption else (0,)), said
     return said
+
+
+def interrupted(market: SmallMarket, interruption: Interruption) -> None:
+    said = play(market, interruption)
+    assert "Traceback" not in said
+    assert any(re.search(interruption.told, line) for line in said.splitlines()), said
+    if interruption.what != "killed":
+        assert processes.marked(market.settings.workspace) == []
 
 
 @pytest.fixture
@@ -120,12 +163,12 @@ def upgrade(market: SmallMarket) -> None:
     make_servable(market.settings, databases, Silent())
 
 
-def test_a_market_is_killed_played_played_again_and_lives_on(
+def test_a_market_is_interrupted_played_played_again_and_lives_on(
     small_market: SmallMarket, restored_environment: None
 ) -> None:
     """One market for the whole story: each play costs tens of seconds."""
-    for step in ("raw/candles", "ml/walk_forward"):
-        play(small_market, kill_after=step)
+    for interruption in INTERRUPTIONS:
+        interrupted(small_market, interruption)
     said = play(small_market)
     assert "Traceback" not in said
     assert "Warning" not in said
