@@ -33,7 +33,9 @@ def translate(error: DBAPIError) -> DatabaseError:
     code = getattr(error.orig, "pgcode", None)
     text = str(error.orig).strip().split("\n")[0]
     if code == _DISK_FULL or "No space left on device" in text:
-        return DiskFull(f"the database has no disk space left; nothing is half-written. Free space and run again ({text})")
+        return DiskFull(
+            f"the database has no disk space left; nothing is half-written. Free space and run again ({text})"
+        )
     if code is None and _NOT_LET_IN.search(text):  # a refused connection has no code
         return DatabaseError(f"the database does not let us in: correct user and password in DATABASE_URL ({text})")
     if code in _GOING_AWAY or error.connection_invalidated or (isinstance(error, OperationalError) and code is None):

@@ -92,7 +92,7 @@ def from_csv(buffer: io.BytesIO, types: Mapping[str, pa.DataType]) -> pd.DataFra
     table = pa_csv.read_csv(
         buffer,
         pa_csv.ReadOptions(column_names=list(types), use_threads=False),
-        pa_csv.ParseOptions(newlines_in_values=True),
+        pa_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),  # a lone NULL is an empty line
         pa_csv.ConvertOptions(
             column_types=dict(types),
             null_values=[""],

@@ -308,6 +308,11 @@ def test_read_keeps_types_nulls_and_empty_texts(warehouse: Warehouse) -> None:
     assert list(empty.columns) == ["ts", "close"]
 
 
+def test_read_keeps_a_lone_null(warehouse: Warehouse) -> None:
+    got = warehouse.read("select x from (values (1.5), (null), (2.0)) as t (x)")
+    assert got["x"].isna().tolist() == [False, True, False]
+
+
 def test_a_failure_inside_a_transaction_undoes_all_of_it(warehouse: Warehouse) -> None:
     def write_then_fail() -> None:
         with warehouse.transaction() as connection:
