@@ -15,6 +15,7 @@ from orchestration import keys
 # once. One run over all would log a planned event for each asset and week, also for assets without weeks: 10 ms each,
 # minutes in all.
 DEPLOY = "deploy"
+FEATURES = "features"
 INGEST = "ingest"
 PLAY = "play"
 
@@ -47,6 +48,7 @@ def asset_jobs(dbt_hourly: dg.AssetSelection, dbt_deploy: dg.AssetSelection) -> 
         job(names.TRAINING, training, "Evaluate all models walk-forward, fit, register, and let the gate choose."),
         job(names.KEEPER, keeper, "Read the vaults, decide, act, follow the transaction. Asked for by the sensor."),
         job(DEPLOY, dbt_deploy, "Make the views of the installed software; they do not change with the data."),
+        job(FEATURES, dbt_hourly, "Build the tables of features and their views, as the hourly refresh does."),
         job(INGEST, ingest, "Fetch weeks of history in one run; also what a backfill in the UI does."),
         job(PLAY, refresh | training | scoring | keeper, "Everything below the raw tables, once: `make run`."),
     ]

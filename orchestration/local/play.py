@@ -26,7 +26,7 @@ from orchestration.dbt_command import target_folder
 from orchestration.dbt_deploy import is_deployed, mark_deployed
 from orchestration.definitions import build_definitions
 from orchestration.folders import logs
-from orchestration.jobs import DEPLOY, INGEST, PLAY
+from orchestration.jobs import DEPLOY, FEATURES, INGEST, PLAY
 from orchestration.local.database import workspace_databases
 from orchestration.local.dead_runs import end_dead_runs
 from orchestration.local.devnet_process import running_devnet
@@ -92,14 +92,16 @@ def play(settings: Settings, progress: Progress) -> PlayResult:
 
 
 def deploy(settings: Settings, progress: Progress) -> bool:
-    """Make the views of the installed software where the database lacks them: all that a new version asks of a market
-    that was played before. False when it failed, which was told to `progress`."""
+    """Make the views of the installed software where the database lacks them, and with them the features that stood on
+    the old ones: all that a new version asks of a market that was played before. False when it failed, which was told
+    to `progress`."""
     with quiet.libraries(), _aside(settings):
         workspace = Workspace.of(settings, workspace_databases(settings).ballast)
         try:
             with dg.DagsterInstance.get() as instance:
                 told = _Play(instance, build_definitions(settings), workspace, progress)
-                told.deploy()
+                if told.deploy():
+                    told.run(FEATURES, {})
         finally:
             workspace.close()
     return not told.failures
@@ -148,16 +150,17 @@ class _Play:
         self._done: set[str] = set()
         self._started = datetime.now(UTC)
 
-    def deploy(self) -> None:
-        """Make the views of the installed software, unless the database has them already."""
+    def deploy(self) -> bool:
+        """Make the views of the installed software, unless the database has them already. Whether it did anything."""
         warehouse, target = self.workspace.warehouse, target_folder(self.workspace.settings)
         with warehouse.transaction() as connection:
             if is_deployed(connection, target):
-                return
+                return False
         self.run(DEPLOY, {})
         if not self.failures:
             with warehouse.transaction() as connection:
                 mark_deployed(connection)
+        return True
 
     def run(self, job: str, tags: Mapping[str, str]) -> None:
         """Run a job to its end, unless a part before it failed: its tables would only be half of what they say."""

@@ -154,13 +154,16 @@ def tick(market: SmallMarket) -> dg.ExecuteInProcessResult:
 
 
 def upgrade(market: SmallMarket) -> None:
-    """What `ballast up` does before it serves, on a market that lost a view and whose mark is another version's."""
+    """What `ballast up` does before it serves, on a market that lost views and whose mark is another version's."""
     databases = workspace_databases(market.settings)
     with create_engine(market.url, poolclass=NullPool).begin() as connection:
         connection.execute(text("drop view serving.risk_current"))
+        connection.execute(text("drop view features.volatility cascade"))
         connection.execute(text("comment on schema serving is 'deployed as another'"))
     export(library_environment(market.settings, databases))
     make_servable(market.settings, databases, Silent())
+    with create_engine(market.url, poolclass=NullPool).connect() as connection:
+        assert connection.execute(text("select count(*) from features.volatility")).scalar_one() > 0
 
 
 def test_a_market_is_interrupted_played_played_again_and_lives_on(
