@@ -47,18 +47,16 @@ def outcomes_of(grid: Grid, kind: SeriesKind, protocol: Protocol, horizon_days: 
 
 
 def managed(grid: Grid, kind: SeriesKind) -> BoolArray:
-    """(n,) whether a rate stood still on over 20 % of the last 22 observations.
-
-    A fixing stands still when it repeats; a range also moves within the day, so there the floor of variance decides.
-    """
+    """(n,) whether a rate stood still on over 20 % of the last 22 observations: its closes, or a range's whole days."""
+    if kind not in (SeriesKind.RANGES, SeriesKind.FIXINGS):
+        return np.zeros(len(grid), dtype=bool)
+    with np.errstate(invalid="ignore"):
+        unchanged = np.asarray(grid.columns["unchanged_share"] > MANAGED_SHARE)
     if kind is SeriesKind.FIXINGS:
-        with np.errstate(invalid="ignore"):
-            return np.asarray(grid.columns["unchanged_share"] > MANAGED_SHARE)
-    if kind is SeriesKind.RANGES:
-        still = np.concatenate([np.zeros(UNCHANGED_WINDOW - 1), (grid.rv <= RV_FLOOR).astype(float)])
-        share = np.lib.stride_tricks.sliding_window_view(still, UNCHANGED_WINDOW).mean(axis=1)
-        return np.asarray(share > MANAGED_SHARE)
-    return np.zeros(len(grid), dtype=bool)
+        return unchanged
+    flat = np.concatenate([np.zeros(UNCHANGED_WINDOW - 1), (grid.rv <= RV_FLOOR).astype(float)])
+    share = np.lib.stride_tricks.sliding_window_view(flat, UNCHANGED_WINDOW).mean(axis=1)
+    return np.asarray(unchanged | (share > MANAGED_SHARE))
 
 
 def spike_probabilities(outcomes: Outcomes, forecast: FloatArray, protocol: Protocol) -> tuple[FloatArray, FloatArray]:

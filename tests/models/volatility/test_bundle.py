@@ -120,12 +120,21 @@ def test_a_series_the_bundle_never_saw_gets_no_number(plain: Bundle, daily: pd.D
     assert "150 known forecast errors required, 0 received" in got["reasons"][0][0]
 
 
-def test_a_managed_rate_gets_no_number(daily: pd.DataFrame) -> None:
+@pytest.mark.parametrize("kind", [SeriesKind.FIXINGS, SeriesKind.RANGES])
+def test_a_managed_rate_gets_no_number(daily: pd.DataFrame, kind: SeriesKind) -> None:
     rows = daily.assign(unchanged_share=0.2)
-    frame = walk_forward(rows, SeriesKind.FIXINGS, 1, ["ewma"])
-    fitted = fit_bundle(rows, SeriesKind.FIXINGS, 1, "ewma", frame)
+    frame = walk_forward(rows, kind, 1, ["ewma"])
+    fitted = fit_bundle(rows, kind, 1, "ewma", frame)
     assert set(fitted.predict(rows)["status"]) == {"ok"}
     assert set(fitted.predict(rows.assign(unchanged_share=0.21))["status"]) == {"managed"}
+
+
+def test_a_range_whose_days_stand_still_is_managed(daily: pd.DataFrame) -> None:
+    fitted = fit_bundle(daily, SeriesKind.RANGES, 1, "ewma", walk_forward(daily, SeriesKind.RANGES, 1, ["ewma"]))
+    recent = daily.groupby("series").cumcount(ascending=False)
+    for days, status in ((4, "ok"), (5, "managed")):  # of 22
+        rows = daily.assign(rv=daily["rv"].where(recent >= days, 1e-9))
+        assert set(fitted.predict(rows)["status"]) == {status}
 
 
 def test_a_rate_is_stale_after_three_business_days(daily: pd.DataFrame) -> None:
