@@ -26,7 +26,8 @@ def loss_over_time(walk_forward: pd.DataFrame) -> Figure:
         axes.plot(
             smooth.index.to_numpy(), smooth[model].to_numpy(), label=f"{model} {losses[model].mean():.3f}", lw=1.2
         )
-    axes.legend(frameon=False, ncols=3)
+    if losses.shape[1]:  # a young market has nothing to compare yet
+        axes.legend(frameon=False, ncols=3)
     return figure
 
 
@@ -38,7 +39,7 @@ def reliability_diagram(walk_forward: pd.DataFrame) -> Figure:
         outcome = np.asarray(part["realised"] > part["threshold"], dtype=np.float64)
         table = reliability(outcome, part["p_spike"].to_numpy())
         axes.plot(table[:, 1], table[:, 2], marker="o", ms=3, lw=1.0, label=str(model))
-    axes.plot([0, 1], [0, 1], color="grey", lw=0.8, ls="--")
+    axes.plot([0, 1], [0, 1], color="grey", lw=0.8, ls="--", label="calibrated")
     axes.legend(frameon=False)
     return figure
 

@@ -191,7 +191,7 @@ def _log(
             "plots/loss_over_time.png": loss_over_time(forecasts),
             "plots/reliability.png": reliability_diagram(forecasts),
             "plots/forecast.png": forecast_against_realised(
-                forecasts, decision.champion, str(forecasts["series"].iloc[0])
+                forecasts, decision.champion, str(work.rows["series"].iloc[0])
             ),
         },
         tables={"evaluation.csv": table, "gate.csv": decision.table},

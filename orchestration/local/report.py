@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 from sqlalchemy import Engine
 
+from models.contracts.clock import MarketClock
 from orchestration.local import report_queries as queries
 from orchestration.local.services import service_table
 from orchestration.settings import Settings
@@ -177,10 +178,14 @@ def vault_text(line: queries.VaultLine) -> list[str]:
     return told
 
 
-def headline(market: queries.MarketLine | None, settings: Settings) -> str:
+def headline(market: queries.MarketLine | None, settings: Settings, wall: datetime) -> str:
     if market is None:
         return f"Ballast, market {settings.market.name}: nothing has been played yet (`make run`)"
-    clock = minute(market.clock_anchor) + " UTC" if market.clock_anchor else "wall time"
+    clock = "wall time"
+    if market.clock_anchor is not None:
+        moment = MarketClock(market.clock_anchor, market.wall_anchor, market.clock_speed or 1.0).now(wall)
+        running = f", running at {market.clock_speed:g}x" if market.wall_anchor else ""
+        clock = f"{minute(moment)} UTC{running}"
     warning = "" if market.data_mode == "live" else f" - every number below rests on {market.data_mode} data"
     return f"Ballast, market {market.name}, clock {clock}{warning}"
 
@@ -190,7 +195,7 @@ def next_steps(settings: Settings) -> list[str]:
     return [
         "Where to look next:",
         f"  make up                 {pages}",
-        "  ballast gaps            each outage; --all lists the slots",
+        "  ballast gaps            outages of each series; --all lists every one",
         "  ballast quality report  what was held, flagged or rejected; --all lists each row",
         "  ballast models list     champions and what they had to beat",
         f"  files                   {settings.workspace}",
@@ -204,7 +209,7 @@ def render(settings: Settings, engine: Engine, console: Console) -> None:
         series, scores = queries.series_lines(connection), queries.score_lines(connection)
         champions, vaults = queries.champions(connection), queries.vault_lines(connection)
     console.print()
-    console.print(f"[bold]{escape(headline(market, settings))}[/]", highlight=False, soft_wrap=True)
+    console.print(f"[bold]{escape(headline(market, settings, datetime.now(UTC)))}[/]", highlight=False, soft_wrap=True)
     for table, lines in (
         (data_table(series), series), (champion_table(champions), champions), (score_table(scores), scores),
     ):  # fmt: skip

@@ -10,6 +10,8 @@ import pytest
 
 from models.contracts.clock import MarketClock
 from models.contracts.market import DataMode
+from orchestration import quiet
+from orchestration.resources.model_registry import ModelRegistry
 from orchestration.resources.workspace import Workspace
 from orchestration.settings import load_settings
 
@@ -23,3 +25,13 @@ def workspace(database_url: str, tmp_path: Path) -> Iterator[Workspace]:
     made.warehouse.set_market("simulated", DataMode.SIMULATED, settings.seed, MarketClock(NOW, None, 1.0))
     yield made
     made.close()
+
+
+@pytest.fixture
+def registry(empty_database_url: str, tmp_path: Path) -> ModelRegistry:
+    """MLflow on a database of its own."""
+    with quiet.libraries():
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+        SqlAlchemyStore(empty_database_url, tmp_path.as_uri())
+    return ModelRegistry(tracking_uri=empty_database_url, artifact_root=str(tmp_path))

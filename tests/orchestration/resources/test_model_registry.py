@@ -34,15 +34,6 @@ def fitted() -> Bundle:
     return fit_bundle(data, SeriesKind.CANDLES, 1, "ewma", walk_forward(data, SeriesKind.CANDLES, 1, ("ewma",)))
 
 
-@pytest.fixture
-def registry(empty_database_url: str, tmp_path: Path) -> ModelRegistry:
-    with quiet.libraries():
-        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-        SqlAlchemyStore(empty_database_url, tmp_path.as_uri())
-    return ModelRegistry(tracking_uri=empty_database_url, artifact_root=str(tmp_path))
-
-
 def register(registry: ModelRegistry, bundle: Bundle, folder: Path, evaluation: str) -> Version:
     path = folder / BUNDLE
     path.mkdir(parents=True)

@@ -1,0 +1,34 @@
+"""Evaluations of markets too young to compare anything in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from models.contracts.market import SeriesKind
+from models.contracts.tables import ML_EVALUATIONS
+from orchestration.assets.evaluation import Work, evaluate_and_store, is_stored, read_forecasts
+from orchestration.resources.model_registry import ModelRegistry
+from orchestration.resources.workspace import Workspace
+
+
+@pytest.mark.parametrize(("days", "forecasts"), [(7, 0), (400, 5 * 35)])
+def test_a_short_history_is_an_evaluation_without_figures(
+    workspace: Workspace, registry: ModelRegistry, days: int, forecasts: int
+) -> None:
+    rng = np.random.default_rng(1)
+    rows = pd.DataFrame(
+        {
+            "series": "ETH",
+            "as_of": pd.date_range("2022-01-02", periods=days, freq="D", tz="UTC"),
+            "rv": np.exp(rng.normal(-7.0, 1.0, days)),
+            "ret": rng.normal(0.0, 0.02, days),
+        }
+    )
+    work = Work(SeriesKind.CANDLES, 1, rows, "data", "code")
+    evaluate_and_store(workspace, registry, work)
+    assert is_stored(workspace, work.id)
+    assert len(read_forecasts(workspace, work.id)) == forecasts
+    stored = workspace.warehouse.rows(f"select model, series, rows from {ML_EVALUATIONS}")
+    assert [dict(row) for row in stored] == [{"model": "ewma", "series": "*", "rows": 0}]
