@@ -93,8 +93,8 @@ def down(context: Context, options: argparse.Namespace) -> int:
     ended = stack.stop(settings.workspace)  # raises when a process stays
     _stop_clock(settings, clean)
     others = running_stacks(settings)
-    kept = f"; the database stays for {', '.join(others)}" if others else ""
-    told = f"Down: {ended} processes ended, none is left" if ended else "Nothing was up"
+    kept = f". Still up: {', '.join(others)}; `make down MARKET=...`, as it was started, stops it" if others else ""
+    told = f"Down: {ended} processes ended, none is left" if ended else f"{settings.market.name} was not up"
     context.console.print(f"{told}{kept}", highlight=False)
     return 0
 

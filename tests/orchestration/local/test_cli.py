@@ -134,7 +134,7 @@ def test_a_market_at_work_is_left_alone(environment: Put, capsys: pytest.Capture
 
 def test_down_when_nothing_is_up(environment: Put, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert cli.main(["down"]) == 0
-    assert capsys.readouterr().out == "Nothing was up\n"
+    assert capsys.readouterr().out == "simulated was not up\n"
     assert not (tmp_path / "state").exists()
 
 
