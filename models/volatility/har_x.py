@@ -69,7 +69,7 @@ class LogHarX(Forecaster):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.parameters: dict[str, Parameters] = {}
-        self._inputs_of: tuple[Panel, Design, dict[str, FloatArray], dict[str, FloatArray]] | None = None
+        self._inputs_of: tuple[Panel, dict[str, FloatArray], dict[str, FloatArray]] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -131,8 +131,8 @@ class LogHarX(Forecaster):
             design = build_design(panel)
             inputs = {series: self._regressors(grid, design, series) for series, grid in panel.grids.items()}
             targets = {s: np.log(forward_mean(grid.rv, self.horizon_days)) for s, grid in panel.grids.items()}
-            self._inputs_of = (panel, design, inputs, targets)
-        return self._inputs_of[2], self._inputs_of[3]
+            self._inputs_of = (panel, inputs, targets)
+        return self._inputs_of[1:]
 
     def _regressors(self, grid: Grid, design: Design, series: str) -> FloatArray:
         rows = dict(zip(design.names, design.rows[series].T.astype(float), strict=True))

@@ -28,21 +28,12 @@ def _fitted(panel: Panel, horizon: int = 1) -> LogHarX:
     return member
 
 
-def _regressors(member: LogHarX, panel: Panel, series: str) -> np.ndarray:
-    return np.array([[term.value for term in member.terms(panel, series, row)[1:]] for row in range(100, FITTED_AT)])
-
-
 def test_without_a_prior_it_is_an_ordinary_regression(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(har_x, "PRIOR_ROWS", 0.0)
     member = _fitted(panel)
-    grid = panel.grids["BBB"]
     stop = training_stop(FITTED_AT, 1)
-    target = np.log(forward_mean(grid.rv, 1))[100:stop]
-    rows = _regressors(member, panel, "BBB")[: stop - 100]
-    early = np.array([[term.value for term in member.terms(panel, "BBB", row)[1:]] for row in range(100)])
-    usable_early = np.isfinite(early).all(axis=1)
-    rows = np.concatenate([early[usable_early], rows])
-    target = np.concatenate([np.log(forward_mean(grid.rv, 1))[:100][usable_early], target])
+    target = np.log(forward_mean(panel.grids["BBB"].rv, 1))[:stop]
+    rows = np.array([[term.value for term in member.terms(panel, "BBB", row)[1:]] for row in range(stop)])
     usable = np.isfinite(target) & np.isfinite(rows).all(axis=1)
     _, slopes, means = least_squares(rows[usable], target[usable])
     np.testing.assert_allclose(member.parameters["BBB"].slopes, slopes, rtol=1e-6, atol=1e-9)
