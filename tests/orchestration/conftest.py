@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, text
 
 from models.contracts.clock import MarketClock
 from models.contracts.market import DataMode
@@ -16,6 +17,19 @@ from orchestration.resources.workspace import Workspace
 from orchestration.settings import load_settings
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def catalogue(connection: Connection) -> None:
+    """One coin and one currency, both scored."""
+    connection.execute(
+        text(
+            "insert into ops.series (id, dataset, interval, kind, calendar, publication_lag_s, max_age_s, base, "
+            "quote, source, scored, data_mode) values "
+            "('BTC', 'candles', '1h', 'candles', 'always', 3600, 7200, 'BTC', 'USDT', 's', true, 'simulated'), "
+            "('USDNGN:official', 'fx_rates', '1d', 'ranges', 'fx_week', 86400, 432000, 'USD', 'NGN', 's', true, "
+            "'simulated')"
+        )
+    )
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from orchestration.assets.scoring import APPROXIMATE, caveats, score_all
 from orchestration.resources.features import PANEL_COLUMNS
 from orchestration.resources.model_registry import ModelRegistry
 from orchestration.resources.workspace import Workspace
-from tests.orchestration.conftest import NOW
+from tests.orchestration.conftest import NOW, catalogue
 
 MIDNIGHT = NOW.replace(hour=0)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -29,15 +29,7 @@ def _tables(workspace: Workspace) -> None:
                 f"(series text, kind text, as_of timestamptz, is_origin boolean, {columns})"
             )
         )
-        connection.execute(
-            text(
-                "insert into ops.series (id, dataset, interval, kind, calendar, publication_lag_s, max_age_s, base, "
-                "quote, source, scored, data_mode) values "
-                "('BTC', 'candles', '1h', 'candles', 'always', 3600, 7200, 'BTC', 'USDT', 's', true, 'simulated'), "
-                "('USDNGN:official', 'fx_rates', '1d', 'ranges', 'fx_week', 86400, 432000, 'USD', 'NGN', 's', true, "
-                "'simulated')"
-            )
-        )
+        catalogue(connection)
 
 
 def _features(workspace: Workspace, series: str, kind: str, moments: list[datetime]) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, text
 from models.contracts.vault import VaultAsset, VaultConfig, VaultLimits
 from orchestration.resources.vault import prices
 from orchestration.resources.warehouse import Warehouse
+from tests.orchestration.conftest import catalogue
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 VAULT = VaultConfig(
@@ -30,15 +31,7 @@ def warehouse(database_url: str, engine: Engine) -> Warehouse:
         connection.execute(
             text("create table features.volatility (series text, kind text, as_of timestamptz, close float8)")
         )
-        connection.execute(
-            text(
-                "insert into ops.series (id, dataset, interval, kind, calendar, publication_lag_s, max_age_s, base, "
-                "quote, source, scored, data_mode) values "
-                "('BTC', 'candles', '1h', 'candles', 'always', 3600, 7200, 'BTC', 'USDT', 's', true, 'simulated'), "
-                "('USDNGN:official', 'fx_rates', '1d', 'ranges', 'fx_week', 86400, 432000, 'USD', 'NGN', 's', true, "
-                "'simulated')"
-            )
-        )
+        catalogue(connection)
     return Warehouse.connect(database_url)
 
 
