@@ -61,7 +61,7 @@ bench: install
 	@$(BIN)/ballast bench
 
 test: install
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal
 
 check: install
 	@$(BIN)/ruff check .

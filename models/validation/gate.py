@@ -7,7 +7,7 @@ capped; else the best baseline serves, and where no baseline beats EWMA, EWMA do
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from models.volatility.members import BASELINES
 
 SIGNIFICANCE = 0.05
 MAX_UNCAPPED_RATIO = 1.0  # the cap forgives under-forecasting of the worst days: there the challenger may not be worse
+LEFT_OUT_NAMED = 5
 MIN_DATES = 250  # about a year: fewer date means carry no test
 
 
@@ -52,7 +53,8 @@ def decide(walk_forward: pd.DataFrame) -> GateDecision:
         raise ValueError(f"one horizon at a time: the frame holds {sorted(int(h) for h in horizons)}")
     horizon = int(horizons[0]) if len(horizons) else 0
     rows = comparable(walk_forward)
-    return choose(panel_losses(rows), panel_losses(rows, "loss_uncapped"), horizon)
+    decision = choose(panel_losses(rows), panel_losses(rows, "loss_uncapped"), horizon)
+    return replace(decision, reasons=(*decision.reasons, *_left_out(walk_forward, rows)))
 
 
 def choose(capped: pd.DataFrame, uncapped: pd.DataFrame, horizon: int) -> GateDecision:
@@ -75,6 +77,21 @@ def choose(capped: pd.DataFrame, uncapped: pd.DataFrame, horizon: int) -> GateDe
             reasons.append(f"{name} refused: {'; '.join(objections) or 'another challenger is better'}")
     table["accepted"] = table["model"] == champion
     return GateDecision(horizon, champion, best, champion != best, len(capped), tuple(reasons), table)
+
+
+def _left_out(walk_forward: pd.DataFrame, compared: pd.DataFrame) -> list[str]:
+    """Series with outcomes that no comparison rests on, because a member has no forecast of them."""
+    counts = walk_forward["scored"] & ~walk_forward["managed"] & walk_forward["realised"].notna()
+    missing = sorted(set(walk_forward.loc[counts, "series"]) - set(compared["series"]))
+    if not missing:
+        return []
+    members = set(walk_forward["model"])
+    told = []
+    for series in missing[:LEFT_OUT_NAMED]:
+        silent = members - set(walk_forward.loc[counts & (walk_forward["series"] == series), "model"])
+        told.append(f"{series} ({', '.join(sorted(silent)) or 'no common row'})")
+    more = f" and {len(missing) - len(told)} more" if len(missing) > len(told) else ""
+    return [f"not compared, for want of a forecast: {', '.join(told)}{more}"]
 
 
 def _figures(

@@ -26,7 +26,7 @@ from models.volatility.law import Law, known_errors, volatility_score
 from models.volatility.members import POOLED, make
 from models.volatility.outcomes import Outcomes, adaptive_step, outcomes_of, spike_probabilities
 from models.volatility.panel import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, Grid, Panel, aware, build_panel, utc
-from models.volatility.status import Verdict, judge
+from models.volatility.status import Verdict, judge, share_imputed
 
 FloatArray = NDArray[np.float64]
 
@@ -120,14 +120,13 @@ class Bundle:
         if verdict.gives_number:
             numbers = self._numbers(laws, forecast, float(outcomes.threshold[row]))
             drivers = largest(self.forecaster.terms(panel, series, row))
-        imputed = float(grid.columns["share_imputed"][row])
         return {
             "series": series,
             "horizon_days": self.horizon_days,
             "as_of": aware(grid.as_of[row]),
             **numbers,
             "threshold": float(outcomes.threshold[row]),
-            "share_imputed": 0.0 if math.isnan(imputed) else imputed,
+            "share_imputed": share_imputed(grid),
             **_words(verdict),
             "drivers": drivers,
         }

@@ -46,8 +46,12 @@ def fit_calibration(probability: FloatArray, outcome: FloatArray) -> Calibration
     if n < MIN_OUTCOMES:
         return Calibration()
     p = np.clip(probability[usable], CLIP, 1.0 - CLIP)
-    shift, slope = _newton(np.log(p / (1.0 - p)), outcome[usable], PULL)
-    return Calibration(shift, min(max(slope, SLOPE_RANGE[0]), SLOPE_RANGE[1]), n)
+    log_odds = np.log(p / (1.0 - p))
+    shift, slope = _newton(log_odds, outcome[usable], PULL, False)
+    bounded = min(max(slope, SLOPE_RANGE[0]), SLOPE_RANGE[1])
+    if bounded != slope:  # the level belongs to the slope it was fitted with
+        shift, _ = _newton(bounded * log_odds, outcome[usable], PULL, True)
+    return Calibration(shift, bounded, n)
 
 
 def last_known(
@@ -71,7 +75,8 @@ def calibrated_path(
 
 
 @njit(cache=True, nogil=True)
-def _newton(log_odds: FloatArray, outcome: FloatArray, pull: float) -> tuple[float, float]:
+def _newton(log_odds: FloatArray, outcome: FloatArray, pull: float, level_only: bool) -> tuple[float, float]:
+    """Shift and slope; with `level_only` the slope stays 1."""
     shift, slope = 0.0, 1.0
     for _ in range(25):
         g0, g1 = pull * shift, pull * (slope - 1.0)
@@ -85,6 +90,8 @@ def _newton(log_odds: FloatArray, outcome: FloatArray, pull: float) -> tuple[flo
             h00 += w
             h01 += w * x
             h11 += w * x * x
+        if level_only:
+            g1, h01 = 0.0, 0.0
         determinant = h00 * h11 - h01 * h01
         d0 = (h11 * g0 - h01 * g1) / determinant
         d1 = (h00 * g1 - h01 * g0) / determinant

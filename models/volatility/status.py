@@ -97,11 +97,17 @@ def _is_stale(as_of: pd.Timestamp, now: pd.Timestamp, kind: SeriesKind) -> bool:
     return bool(now - as_of > MAX_AGE)
 
 
+def share_imputed(grid: Grid) -> float:
+    """Share (0-1) of the inputs of the last row that nobody printed; where it is not known, nothing is: 1."""
+    share = float(grid.columns["share_imputed"][-1])
+    return 1.0 if np.isnan(share) else share
+
+
 def _doubts(grid: Grid) -> tuple[str, ...]:
     reasons = []
     if np.isnan(grid.rv[-1]):
         reasons.append("the newest day has too few bars: the mean of the days around it stands in")
-    imputed = grid.columns["share_imputed"][-1]
+    imputed = share_imputed(grid)
     if imputed > IMPUTED_WARNING:
         reasons.append(f"{imputed:.0%} of the inputs are imputed")
     return tuple(reasons)

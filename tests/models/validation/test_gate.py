@@ -77,6 +77,13 @@ def test_a_model_that_misses_the_worst_days_is_refused_although_the_cap_forgives
     assert "under-forecasts the worst days" in decision.reasons[-1]
 
 
+def test_a_series_that_a_member_cannot_forecast_is_told() -> None:
+    frame = _frame(**{**BASE, "lightgbm": 0.3})
+    silent = (frame["model"] == "lightgbm") & (frame["series"] == "B")
+    assert decide(frame[~silent]).reasons[-1] == "not compared, for want of a forecast: B (lightgbm)"
+    assert "not compared" not in " / ".join(decide(frame).reasons)
+
+
 def test_a_forecast_that_is_no_variance_is_refused() -> None:
     frame = _frame(**{**BASE, "lightgbm": 0.1})
     frame.loc[frame.query("model == 'lightgbm' and scored").index[0], "rv_forecast"] = -1.0

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.volatility.calibration import Calibration, calibrated_path, fit_calibration, last_known
+from models.volatility.calibration import PULL, Calibration, calibrated_path, fit_calibration, last_known
 from models.volatility.law import Law, known_errors, spike_path, spike_probability, volatility_score
 
 PROBABILITY = st.floats(1e-4, 1 - 1e-4)
@@ -90,6 +90,15 @@ def test_calibration_corrects_a_forecaster_that_cries_wolf() -> None:
     before, after = claimed.mean() - truth.mean(), float(fitted(claimed).mean()) - truth.mean()
     assert abs(after) < 0.5 * before
     assert fitted.outcomes == 365
+
+
+def test_the_level_is_fitted_to_the_slope_that_is_used() -> None:
+    rng = np.random.default_rng(6)
+    p = 1 / (1 + np.exp(-rng.normal(-0.5, 0.3, 4000)))  # little spread, yet it sorts all spikes: a slope over 4
+    outcome = (p > np.quantile(p, 0.8)).astype(float)
+    fitted = fit_calibration(p, outcome)
+    assert fitted.slope == 4.0
+    assert outcome.sum() - float(fitted(p).sum()) == pytest.approx(PULL * fitted.shift, abs=1e-6)
 
 
 @given(st.integers(0, 50), PROBABILITY, PROBABILITY)
