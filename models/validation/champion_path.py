@@ -24,13 +24,13 @@ def champions(walk_forward: pd.DataFrame, kind: SeriesKind, other: pd.DataFrame 
     horizon = int(walk_forward["horizon_days"].iloc[0])
     rows = comparable(walk_forward, scored_only=False)
     capped, uncapped, known_at = panel_losses(rows), panel_losses(rows, "loss_uncapped"), _known_at(rows)
-    elsewhere = comparable(other, scored_only=False) if other is not None else None
-    theirs, known_there = (panel_losses(elsewhere), _known_at(elsewhere)) if elsewhere is not None else (None, None)
+    elsewhere = comparable(other if other is not None else walk_forward.iloc[:0], scored_only=False)
+    theirs, known_there = panel_losses(elsewhere), _known_at(elsewhere)
     step = pd.Timedelta(days=PROTOCOLS[kind].pool_refit_step)
     dates = pd.date_range(walk_forward["as_of"].min(), walk_forward["as_of"].max(), freq=step)
     chosen = []
     for date in dates:
-        there = theirs[known_there <= date] if theirs is not None else None
+        there = theirs[known_there <= date]
         chosen.append(choose(capped[known_at <= date], uncapped[known_at <= date], horizon, there).champion)
     return pd.Series(chosen, dates)
 

@@ -17,7 +17,7 @@ def unfit(rows: pd.DataFrame) -> list[str]:
     out = []
     asked = rows[rows["p_spike"].notna() & rows["threshold"].notna()]
     if len(asked) >= MIN_ROWS:
-        outcome = (asked["realised"] > asked["threshold"]).to_numpy(dtype=np.float64)
+        outcome = np.asarray(asked["realised"] > asked["threshold"], dtype=np.float64)
         error = expected_calibration_error(outcome, asked["p_spike"].to_numpy())
         if error > MAX_CALIBRATION_ERROR:
             out.append(f"its spike probabilities are off by {error:.3f} on average (at most {MAX_CALIBRATION_ERROR})")

@@ -152,7 +152,7 @@ def _figures(
 
 def _joint_p(model: str, capped: pd.DataFrame, elsewhere: pd.DataFrame | None) -> float:
     """p-value of "better on the average of both horizons", each in units of its best baseline's loss."""
-    if elsewhere is None or model not in elsewhere:
+    if elsewhere is None or elsewhere.empty or model not in elsewhere:
         return math.nan
     advantage = [
         (losses[model] - losses[base]) / losses[base].mean()
