@@ -1,7 +1,9 @@
 """The gate: which member may serve a panel and horizon. Nothing is promoted without evidence against the baselines.
 
-The challenger must beat the best baseline on the panel's mean loss, significantly, and also where losses are not
-capped; else the best baseline serves, and where no baseline beats EWMA, EWMA does.
+The challenger must beat the baseline in force on the panel's mean loss, significantly, and also where losses are not
+capped; else that baseline serves. In force is log-HAR, the one to beat by the literature, until another is significantly
+better: the lowest mean of four on a year of data is luck as often as merit. Among challengers that pass, the
+combination is preferred in the same way: what it pools is hard to beat by picking (Timmermann 2006).
 
 Significance is asked twice: of the horizon alone (Diebold & Mariano 1995) and of both horizons of the panel together
 (average superior predictive ability, Quaedvlieg 2021), since windows of a week overlap and one horizon alone would need
@@ -22,7 +24,9 @@ from models.validation.confidence_set import confidence_set
 from models.validation.evaluation import best_baseline, comparable, panel_losses
 from models.validation.fitness import unfit
 from models.validation.losses import diebold_mariano
+from models.volatility.combination import Combination
 from models.volatility.ewma import Ewma
+from models.volatility.har import LogHar
 from models.volatility.members import BASELINES
 
 SIGNIFICANCE = 0.05  # that any challenger without an advantage is accepted
@@ -37,13 +41,13 @@ MIN_DATES = 250  # about a year: fewer date means carry no test
 class GateDecision:
     """Champion of a panel and horizon, why, and the figures it rests on.
 
-    `table`: one row per member: `model`, `qlike`, `qlike_uncapped`, `ratio`, `ratio_uncapped` (to the best baseline),
-    `dm_p_value` (one-sided, date means), `p_both_horizons`, `accepted`. `dates`: number of date means compared.
+    `table`: one row per member: `model`, `qlike`, `qlike_uncapped`, `ratio`, `ratio_uncapped` (to the baseline in
+    force), `dm_p_value` (one-sided, date means), `p_both_horizons`, `accepted`. `dates`: date means compared.
     """
 
     horizon_days: int
     champion: str
-    best_baseline: str
+    best_baseline: str  # the one in force
     promoted: bool  # True: the champion is not a baseline
     dates: int
     reasons: tuple[str, ...]
@@ -83,24 +87,42 @@ def choose(
         why = f"{len(capped)} comparable dates are fewer than {MIN_DATES}: {Ewma.name} serves until there are more"
         empty = pd.DataFrame(columns=list(FIGURES))
         return GateDecision(horizon, Ewma.name, Ewma.name, False, len(capped), (why,), empty)
-    best = best_baseline(capped.mean())
+    best = baseline_in_force(capped, horizon)
     table = pd.DataFrame([_figures(str(model), best, capped, uncapped, horizon, elsewhere) for model in capped.columns])
-    reasons = [_about_baseline(best, capped)]
-    champion = best
+    reasons = [f"{best} is the baseline in force: QLIKE {capped[best].mean():.4f}{_beside(best, capped)}"]
     challengers = table[~table["model"].isin(BASELINES)].sort_values("qlike")
     asked = int(challengers[["dm_p_value", "p_both_horizons"]].notna().sum().sum())
+    passed = []
     for _, figures in challengers.iterrows():
         name, ratio, raw = (figures[column] for column in ("model", "ratio", "ratio_uncapped"))
         p = min((x for x in (figures["dm_p_value"], figures["p_both_horizons"]) if x == x), default=math.nan)
         objections = _objections(float(ratio), p, SIGNIFICANCE / max(asked, 1), float(raw))
         objections += refused.get(str(name), ())
-        if not objections and champion == best:
-            champion = str(name)
-            reasons.append(f"{name} accepted: QLIKE {ratio:.3f} of {best}, p = {p:.4f}, uncapped {raw:.3f}")
+        if objections:
+            reasons.append(f"{name} refused: {'; '.join(objections)}")
         else:
-            reasons.append(f"{name} refused: {'; '.join(objections) or 'another challenger is better'}")
+            passed.append(str(name))
+            reasons.append(f"{name} passed: QLIKE {ratio:.3f} of {best}, p = {p:.4f}, uncapped {raw:.3f}")
+    champion = preferred(capped, passed, Combination.name, horizon) if passed else best
+    if len(passed) > 1:
+        reasons.append(f"{champion} chosen among them")
     table["accepted"] = table["model"] == champion
-    return GateDecision(horizon, champion, best, champion != best, len(capped), tuple(reasons), table)
+    return GateDecision(horizon, champion, best, bool(passed), len(capped), tuple(reasons), table)
+
+
+def baseline_in_force(losses: pd.DataFrame, horizon: int) -> str:
+    """log-HAR, the one to beat by the literature, unless another baseline is significantly better."""
+    best_baseline(losses.mean())  # raises where there is none
+    return preferred(losses, [name for name in BASELINES if name in losses], LogHar.name, horizon)
+
+
+def preferred(losses: pd.DataFrame, names: Sequence[str], reference: str, horizon: int) -> str:
+    """`reference` unless another of `names` is significantly better, then the best of those; without it the best."""
+    if reference not in names:
+        return str(losses[list(names)].mean().idxmin())
+    against = losses[reference].to_numpy()
+    better = [n for n in names if diebold_mariano(losses[n].to_numpy(), against, horizon)[1] < SIGNIFICANCE]
+    return str(losses[better].mean().idxmin()) if better else reference
 
 
 def _refused(rows: pd.DataFrame, losses: pd.DataFrame, horizon: int) -> dict[str, list[str]]:
@@ -151,13 +173,13 @@ def _figures(
 
 
 def _joint_p(model: str, capped: pd.DataFrame, elsewhere: pd.DataFrame | None) -> float:
-    """p-value of "better on the average of both horizons", each in units of its best baseline's loss."""
+    """p-value of "better on the average of both horizons", each in units of the loss of its baseline in force."""
     if elsewhere is None or elsewhere.empty or model not in elsewhere:
         return math.nan
-    advantage = [
-        (losses[model] - losses[base]) / losses[base].mean()
-        for losses, base in ((losses, best_baseline(losses.mean())) for losses in (capped, elsewhere))
-    ]
+    advantage = []
+    for losses in (capped, elsewhere):
+        base = losses[baseline_in_force(losses, LONGEST_HORIZON)]
+        advantage.append((losses[model] - base) / base.mean())
     both = pd.concat(advantage, axis=1).dropna().mean(axis=1).to_numpy()
     return diebold_mariano(both, np.zeros(len(both)), LONGEST_HORIZON)[1]
 
@@ -167,7 +189,7 @@ def _objections(ratio: float, p: float, level: float, raw: float) -> list[str]:
     if not np.isfinite([ratio, p, raw]).all():
         return ["its losses are not finite"]
     if ratio >= 1.0:
-        out.append(f"QLIKE {ratio:.3f} of the best baseline is not below it")
+        out.append(f"QLIKE {ratio:.3f} of the baseline in force is not below it")
     if p >= level:
         out.append(f"the difference could be chance (p = {p:.3f}, needs < {level:.4f})")
     if raw > MAX_UNCAPPED_RATIO:
@@ -175,8 +197,6 @@ def _objections(ratio: float, p: float, level: float, raw: float) -> list[str]:
     return out
 
 
-def _about_baseline(best: str, capped: pd.DataFrame) -> str:
-    if best == Ewma.name:
-        return f"{best} is the best baseline: nothing simple beats it"
-    against = f" against {capped[Ewma.name].mean():.4f} of {Ewma.name}" if Ewma.name in capped else ""
-    return f"{best} is the best baseline: QLIKE {capped[best].mean():.4f}{against}"
+def _beside(best: str, capped: pd.DataFrame) -> str:
+    others = [name for name in BASELINES if name in capped and name != best]
+    return "".join(f", {name} {capped[name].mean():.4f}" for name in others)

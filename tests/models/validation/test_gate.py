@@ -8,8 +8,8 @@ from scipy import special
 
 from models.contracts.market import SeriesKind
 from models.validation.champion_path import champion_path, champions
-from models.validation.evaluation import PANEL, comparable, evaluate
-from models.validation.gate import decide
+from models.validation.evaluation import PANEL, comparable, evaluate, panel_losses
+from models.validation.gate import decide, preferred
 from models.validation.plots import forecast_against_realised, loss_over_time, reliability_diagram
 
 N = 700
@@ -60,11 +60,11 @@ BASE: Noise = {"ewma": 0.7, "log_har": 0.5}
 @pytest.mark.parametrize(
     ("noise", "champion", "because"),
     [
-        ({**BASE, "lightgbm": 0.3}, "lightgbm", "lightgbm accepted"),
+        ({**BASE, "lightgbm": 0.3}, "lightgbm", "lightgbm passed"),
         ({**BASE, "lightgbm": 0.9}, "log_har", "is not below it"),  # the planted bad model
         ({**BASE, "lightgbm": 0.4995}, "log_har", "could be chance"),
-        ({"ewma": 0.4, "log_har": 0.5, "lightgbm": 0.45}, "ewma", "nothing simple beats it"),
-        (BASE, "log_har", "log_har is the best baseline"),
+        ({"ewma": 0.4, "log_har": 0.5, "lightgbm": 0.45}, "ewma", "ewma is the baseline in force"),
+        (BASE, "log_har", "log_har is the baseline in force"),
     ],
 )
 def test_the_gate(noise: Noise, champion: str, because: str) -> None:
@@ -85,10 +85,24 @@ def test_a_model_that_misses_the_worst_days_is_refused_although_the_cap_forgives
     assert "under-forecasts the worst days" in decision.reasons[-1]
 
 
+def test_the_combination_is_preferred_until_a_single_one_is_significantly_better() -> None:
+    for single, champion in ((0.3, "combination"), (0.2, "lightgbm")):
+        frame = _frame(**{**BASE, "lightgbm": single, "combination": 0.302})
+        losses = panel_losses(comparable(frame))
+        assert preferred(losses, ["lightgbm", "combination"], "combination", 1) == champion
+    reasons = decide(_frame(**{**BASE, "lightgbm": 0.3, "combination": 0.302})).reasons
+    assert reasons[-1] == "combination chosen among them"
+
+
+def test_a_baseline_in_force_gives_way_to_evidence_only() -> None:
+    for size, baseline in ((0.499, "log_har"), (0.4, "har")):
+        assert decide(_frame(ewma=0.7, log_har=0.5, har=size)).champion == baseline
+
+
 @pytest.mark.parametrize(
     ("change", "because"),
     [
-        ({}, "lightgbm accepted"),
+        ({}, "lightgbm passed"),
         ({"p_spike": 2.0}, "its spike probabilities are off by"),
         ({"var99": 0.7}, "of the days lost more than VaR 99"),
         ({"var99": 2.0}, "0.00% of the days lost more than VaR 99"),
