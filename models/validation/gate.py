@@ -1,7 +1,7 @@
 """The gate: which member may serve a panel and horizon. Nothing is promoted without evidence against the baselines.
 
 The challenger must beat the baseline in force on the panel's mean loss, significantly, and also where losses are not
-capped; else that baseline serves. In force is log-HAR, the one to beat by the literature, until another is significantly
+capped; else that baseline serves. In force is log-HAR, the one to beat by the literature, until another is clearly
 better: the lowest mean of four on a year of data is luck as often as merit. Among challengers that pass, the
 combination is preferred in the same way: what it pools is hard to beat by picking (Timmermann 2006).
 
