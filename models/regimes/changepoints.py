@@ -99,6 +99,7 @@ def segment_ages(
             age[t] += p[k] * days
             if days <= week:
                 recent[t] += p[k]
+        recent[t] = min(recent[t], 1.0)  # the parts sum to 1 up to rounding
     return recent, age
 
 

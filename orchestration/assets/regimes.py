@@ -7,6 +7,7 @@ not labelled again.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -38,25 +39,39 @@ def regimes(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.Mater
 
     Grain: one row a series, origin, method (hmm, rule) and version of the parameters.
     """
-    now, added, fits, newest = workspace.now(), 0, 0, list[pd.DataFrame]()
+    done = label_all(workspace, context.run_id)
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": done.rows,
+            "fits": done.fits,
+            "series": int(done.newest["series"].nunique()),
+            "newest": dg.MetadataValue.md(markdown(_table(done.newest.head(_SHOWN)))),
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Done:
+    """Rows and fits that were added; `newest`: the last row of each series and method that was looked at."""
+
+    rows: int
+    fits: int
+    newest: pd.DataFrame
+
+
+def label_all(workspace: Workspace, run_id: str) -> Done:
+    """Label every origin that has closed and has no label yet; a second call adds nothing."""
+    now, rows_added, fits, newest = workspace.now(), 0, 0, list[pd.DataFrame]()
     for kind in due(workspace, now):
         rows = _closed(_rows(workspace, kind), now)
         if rows.empty:
             continue
         fresh, fitted = label_panel(workspace, build_panel(rows, kind))
         # Parameters first: a label never names a version that is not there.
-        fits += store_chains(workspace.warehouse, fitted, workspace.mode, context.run_id)
-        added += store_regimes(workspace.warehouse, fresh, workspace.mode, context.run_id)
+        fits += store_chains(workspace.warehouse, fitted, workspace.mode, run_id)
+        rows_added += store_regimes(workspace.warehouse, fresh, workspace.mode, run_id)
         newest.append(fresh.groupby(["series", "method"], sort=True).tail(1))
-    shown = pd.concat(newest) if newest else pd.DataFrame(columns=["series"])
-    return dg.MaterializeResult(
-        metadata={
-            "dagster/row_count": added,
-            "fits": fits,
-            "series": int(shown["series"].nunique()),
-            "newest": dg.MetadataValue.md(markdown(_table(shown.head(_SHOWN)))),
-        }
-    )
+    return Done(rows_added, fits, pd.concat(newest) if newest else pd.DataFrame(columns=["series"]))
 
 
 def due(workspace: Workspace, now: datetime) -> list[SeriesKind]:
