@@ -39,7 +39,7 @@ def regimes(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.Mater
 
     Grain: one row a series, origin, method (hmm, rule) and version of the parameters.
     """
-    done = label_all(workspace, context.run_id)
+    done = label_all(workspace, context.run.run_id)
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": done.rows,

@@ -15,7 +15,7 @@ from models.contracts.clock import MarketClock
 from models.contracts.market import SeriesKind
 from models.contracts.tables import RISK_REGIME_CHAINS, RISK_REGIMES
 from models.regimes.states import Method
-from orchestration.assets.regimes import due, label_all
+from orchestration.assets.regimes import due, label_all, regimes
 from orchestration.checks.regime_checks import filtered, labelled
 from orchestration.resources.features import PANEL_COLUMNS
 from orchestration.resources.regimes import known_chains, labels, newest_labelled
@@ -110,6 +110,18 @@ def test_a_new_day_adds_its_own_rows_and_leaves_the_others(market: Workspace) ->
     pd.testing.assert_frame_equal(after.iloc[:-1], before)
     assert after["as_of"].iloc[-1] == MIDNIGHT + DAY
     assert known_chains(market.warehouse, [BTC])[BTC][: len(chains[BTC])] == chains[BTC]
+
+
+def test_the_asset_tells_what_it_added(market: Workspace) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = dg.materialize([regimes], resources={"workspace": market}, instance=instance)
+        metadata = done.asset_materializations_for_node("risk__regimes")[0].metadata
+    stored = market.warehouse.rows(f"select count(*) as n, count(distinct run_id) as runs from {RISK_REGIMES}")[0]
+    assert metadata["dagster/row_count"].value == stored["n"] > 0
+    assert stored["runs"] == 1
+    newest = str(metadata["newest"].value).splitlines()
+    assert newest[0] == "series | method | as_of | regime | trend | status | why | version"
+    assert len(newest) == 2 + 3 * 2
 
 
 def test_a_label_names_parameters_that_are_stored(market: Workspace) -> None:
