@@ -98,26 +98,31 @@ class Floor:
 
 
 def regime_floor(
-    walk_forward: pd.DataFrame, labels: pd.DataFrame, challenger: str, max_ratio: float = MAX_RATIO
+    walk_forward: pd.DataFrame,
+    labels: pd.DataFrame,
+    challenger: str,
+    baseline: str | None = None,
+    max_ratio: float = MAX_RATIO,
 ) -> Floor:
     """Verdict for the gate: in no regime may the challenger lose more than `max_ratio` to what would serve instead.
 
-    The baseline is the best one of the whole panel, as in `models.validation.gate`: without the challenger that one
-    would serve in every regime, not the best of each in hindsight.
+    Without the challenger one baseline would serve in every regime, not the best of each in hindsight.
 
     Parameters
     ----------
     walk_forward, labels : as in `with_regimes`
+    baseline : the member that would serve instead; None = the best baseline of the whole panel
 
     Raises
     ------
     ValueError
-        As `with_regimes`; or the challenger or every baseline is missing from the comparable rows.
+        As `with_regimes`; or the challenger or the baseline is missing from the comparable rows.
     """
     whole = panel_losses(comparable(walk_forward))
-    if challenger not in whole:
-        raise ValueError(f"no comparable row of {challenger!r}: the frame holds {list(whole.columns)}")
-    baseline = best_baseline(whole.mean())
+    baseline = best_baseline(whole.mean()) if baseline is None else baseline
+    for model in (challenger, baseline):
+        if model not in whole:
+            raise ValueError(f"no comparable row of {model!r}: the frame holds {list(whole.columns)}")
     rows = with_regimes(walk_forward, labels)
     ratios: dict[str, float] = {}
     reasons, untested = [], []

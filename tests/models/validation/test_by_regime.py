@@ -131,7 +131,10 @@ def test_the_floor_is_held_against_what_would_serve_instead() -> None:
     frame = walk(sizes)
     table = by_regime(frame, labels()).set_index(["regime", "model"])
     assert table.loc[("stressed", "lightgbm"), "best_baseline"] == "har"
-    assert regime_floor(frame, labels(), "lightgbm", max_ratio=1.3).baseline == "log_har"
+    assert regime_floor(frame, labels(), "lightgbm").baseline == "log_har"
+    against_har = regime_floor(frame, labels(), "lightgbm", "har")
+    assert (against_har.baseline, against_har.kept) == ("har", False)
+    assert against_har.ratios["calm"] < 1 < against_har.ratios["stressed"]
 
 
 def test_rows_without_a_regime_are_left_out() -> None:
@@ -169,3 +172,5 @@ def test_what_cannot_be_compared_is_refused(spoil: object, message: str) -> None
 def test_a_challenger_that_is_not_there_is_refused() -> None:
     with pytest.raises(ValueError, match="no comparable row of 'gru'"):
         regime_floor(walk(BASE), labels(), "gru")
+    with pytest.raises(ValueError, match="no comparable row of 'garch'"):
+        regime_floor(walk(BASE), labels(), "log_har", "garch")
