@@ -3,8 +3,8 @@
 import dagster as dg
 
 from orchestration import dbt
-from orchestration.assets import evaluation, housekeeping, ingest, keeping, promotion, quality, scoring
-from orchestration.checks import feature_checks, model_checks, raw_expectations, score_checks
+from orchestration.assets import evaluation, housekeeping, ingest, keeping, promotion, quality, regimes, scoring
+from orchestration.checks import feature_checks, model_checks, raw_expectations, regime_checks, score_checks
 from orchestration.dbt_command import target_folder
 from orchestration.folders import artifacts
 from orchestration.jobs import asset_jobs
@@ -32,6 +32,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             promotion.promotions,
             scoring.scores,
             scoring.target_allocations,
+            regimes.regimes,
             keeping.keeper_decisions,
             keeping.vault_snapshots,
         ],
@@ -40,6 +41,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *feature_checks.CHECKS,
             *model_checks.CHECKS,
             *score_checks.CHECKS,
+            *regime_checks.CHECKS,
         ],
         jobs=[
             *asset_jobs(dbt.hourly_selection(target), dbt.deploy_selection(target)),

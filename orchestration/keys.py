@@ -33,6 +33,7 @@ PROMOTIONS = key_of(tables.ML_PROMOTIONS)
 
 SCORES = key_of(tables.RISK_SCORES)
 TARGETS = key_of(tables.RISK_TARGET_ALLOCATIONS)
+REGIMES = key_of(tables.RISK_REGIMES)
 
 DECISIONS = key_of(tables.KEEPER_DECISIONS)
 

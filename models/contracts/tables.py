@@ -28,6 +28,8 @@ ML_PREDICTIONS = "ml.predictions"
 
 RISK_SCORES = "risk.scores"
 RISK_TARGET_ALLOCATIONS = "risk.target_allocations"
+RISK_REGIMES = "risk.regimes"
+RISK_REGIME_CHAINS = "risk.regime_chains"
 
 KEEPER_DECISIONS = "keeper.decisions"
 KEEPER_INTENTS = "keeper.intents"
