@@ -109,7 +109,7 @@ def promote(
 def _judged(
     workspace: Workspace, registry: ModelRegistry, entries: Sequence[Entry], name: str, version: Version, now: datetime
 ) -> tuple[Entry, list[str]]:
-    """The entry that would promote a version, and what speaks against it. The gate is asked anew: tags prove nothing."""
+    """The entry that would promote a version, and what speaks against it. The gate is asked anew: tags are words."""
     from models.validation.gate import decide  # with the evaluation: seconds that a rollback need not pay
     from orchestration.assets.evaluation import is_stored, read_forecasts
     from orchestration.assets.promotion import gate_evidence
