@@ -12,7 +12,7 @@ from models.contracts.market import SeriesKind
 from models.contracts.tables import ML_PREDICTIONS, RISK_SCORES
 from models.validation.ledger import Action, Entry, champion_at
 from models.volatility.bundle import fit_bundle
-from orchestration import served_rows
+from orchestration import served_rows, shadow_reading
 from orchestration.assets.promotion import decide_and_write, repair_aliases
 from orchestration.by_hand import NotPossible, Refused, promote, roll_back
 from orchestration.issuing import issue
@@ -188,6 +188,23 @@ def test_shadows_speak_and_are_not_served(
     add_features(workspace, rows[rows["as_of"] == at(1)])
     issue(workspace, registry, "tick", log)
     assert _said(workspace)["challenger", "3", "ewma"] == 2
+    ledger = entries(workspace)
+    sides = shadow_reading.members(ledger, NAME, workspace.now())
+    assert [(side.label, side.version, side.algorithm) for side in sides] == [
+        ("champion", "1", "ewma"), ("version 3", "3", "ewma"),
+    ]  # fmt: skip
+    by_number = shadow_reading.versions(ledger, NAME, ["2", "1"])
+    found = shadow_reading.compare_sides(workspace, ledger, by_number)
+    assert [figures["qlike"] for figures in found.figures] == [0.4, 0.4]
+    assert found.contests[0].live.dates == 1, "both spoke of day 0, whose outcome is known on day 1; day 1 is open"
+    assert found.contests[0].live.verdict == "not decidable yet: no difference seen"
+    assert found.contests[0].expected is None, "not of one evaluation"
+    own = shadow_reading.Side("baseline", "2", "ewma", by_number[0].evaluation)
+    within = shadow_reading.compare_sides(workspace, ledger, [by_number[0], own])
+    assert within.contests[0].expected is not None
+    assert within.contests[0].expected.verdict == "better"
+    with pytest.raises(NotPossible, match="has no version 9"):
+        shadow_reading.versions(ledger, NAME, ["1", "9"])
     assert log.warnings == []
 
 

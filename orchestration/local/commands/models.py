@@ -68,9 +68,11 @@ def show_ledger(context: Context, options: argparse.Namespace) -> int:
     entries, _ = _read(context, options.model)
     if options.model is not None and not entries:
         raise CommandError(f"the ledger has nothing of {options.model}: `ballast models list` names the models")
+    if not entries:
+        context.console.print("The ledger is empty: `make run` trains, compares and promotes.")
+        return 0
     if options.at is None:
-        table = models_report.ledger_table(entries)
-        context.console.print(table if entries else "The ledger is empty: `make run` trains, compares and promotes.")
+        context.console.print(models_report.ledger_table(entries))
         return 0
     for name in sorted({entry.model_name for entry in entries}):
         found = champion_at(entries, name, options.at)
