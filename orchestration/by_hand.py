@@ -169,10 +169,11 @@ def _panel_of(name: str) -> tuple[SeriesKind, int]:
 
 
 def _write_and_serve(workspace: Workspace, registry: ModelRegistry, draft: Entry, run_id: str, log: Log) -> Change:
-    """The entry, then scores of this model and targets. The caller holds the turn: no tick comes between."""
+    """The entry, then scores of this model and targets; shadows wait for the next tick. The caller holds the turn: no
+    tick comes between."""
     with workspace.warehouse.transaction() as connection:
         entry = add_entry(connection, draft, run_id)
-    issued = issue_in_turn(workspace, registry, run_id, log, only=draft.model_name)
+    issued = issue_in_turn(workspace, registry, run_id, log, only=draft.model_name, with_shadows=False)
     _, targets = issue_targets(workspace, run_id)
     return Change(entry, issued, targets)
 

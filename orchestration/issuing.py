@@ -111,7 +111,12 @@ def issue(workspace: Workspace, registry: ModelRegistry, run_id: str, log: Log, 
 
 
 def issue_in_turn(
-    workspace: Workspace, registry: ModelRegistry, run_id: str, log: Log, only: str | None = None
+    workspace: Workspace,
+    registry: ModelRegistry,
+    run_id: str,
+    log: Log,
+    only: str | None = None,
+    with_shadows: bool = True,
 ) -> Issued:
     """`issue` for a caller that holds the turn already (it has changed the ledger)."""
     house, now = workspace.warehouse, workspace.now()
@@ -130,7 +135,7 @@ def issue_in_turn(
     house.append_table(ML_PREDICTIONS, said)
     _note_expiries(workspace, entries, asked, now, run_id)
     try:
-        shadows = _issue_shadows(workspace, registry, asked, now, run_id, log)
+        shadows = _issue_shadows(workspace, registry, asked, now, run_id, log) if with_shadows else 0
     except Exception as error:  # noqa: BLE001 - what nobody acts on must not stop what a vault waits for
         log.warning(f"no forecasts in shadow: {type(error).__name__}: {error}")
         shadows = 0
@@ -186,7 +191,9 @@ def aged(score: Score, kind: SeriesKind, trained_until: datetime) -> Score:
         return score
     status, reason = found
     told = replace(score, status=status, reasons=(*score.reasons, reason))
-    return told if status is ScoreStatus.DEGRADED else replace(told, **dict.fromkeys(_NUMBERS), drivers=())
+    if status is ScoreStatus.DEGRADED:
+        return told
+    return replace(told, score=None, p_spike=None, rv_forecast=None, sigma_ann=None, var99=None, es99=None, drivers=())
 
 
 def _promotion(speaking: Mapping[str, Serving], score: Score) -> int:

@@ -178,6 +178,7 @@ def test_shadows_speak_and_are_not_served(
         "2", "none",
     }  # fmt: skip
     roll_back(workspace, registry, NAME, None, "odd", "ada", log)
+    assert issue(workspace, registry, "tick", log).shadows == 2
     assert _said(workspace) == {
         ("champion", "2", CHALLENGER): 2, ("baseline", "2", "ewma"): 2,
         ("champion", "1", "ewma"): 2, ("challenger", "2", CHALLENGER): 2,  # the version that was left goes on in shadow

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import psutil
+
 from models.contracts.clock import MarketClock
 from models.validation.ledger import Entry, champion_at
 from orchestration import quiet
@@ -120,7 +122,6 @@ def promote(context: Context, options: argparse.Namespace) -> int:
 
 
 def rollback(context: Context, options: argparse.Namespace) -> int:
-    began = time.monotonic()
     with _desk(context) as (workspace, registry):
         from orchestration import by_hand
 
@@ -131,7 +132,8 @@ def rollback(context: Context, options: argparse.Namespace) -> int:
         except by_hand.NotPossible as error:
             raise CommandError(str(error)) from error
         _tell(context, done)
-        context.console.print(f"Served {time.monotonic() - began:.1f} s after the command began.", highlight=False)
+        seconds = time.time() - psutil.Process().create_time()
+        context.console.print(f"Served {seconds:.1f} s after the command began.", highlight=False)
         _follow(workspace, registry)
     return 0
 
