@@ -11,6 +11,14 @@ from models.contracts.market import DataMode
 PUBLISHED = "champion"  # model name in ml.walk_forward of what the gate would have published at each origin
 
 
+class Role(StrEnum):
+    """Why a forecast was issued. Only the champion's is served; the others are said in shadow, to be judged later."""
+
+    CHAMPION = "champion"
+    BASELINE = "baseline"  # the best baseline of the champion's own evaluation
+    CHALLENGER = "challenger"  # runner-up of that evaluation, or the version that waits after a rollback
+
+
 class ScoreStatus(StrEnum):
     """Why a number is or is not there. Only OK and DEGRADED carry a score."""
 
@@ -19,7 +27,7 @@ class ScoreStatus(StrEnum):
     QUARANTINED = "quarantined"  # the newest print is held: no number
     MANAGED = "managed"  # the rate stood still on over 20 % of the last 22 observations: no number
     INSUFFICIENT_DATA = "insufficient_data"  # says required, received and the earliest date that suffices
-    STALE = "stale"  # last observation older than allowed: no fresh number
+    STALE = "stale"  # last observation, or the model for it, older than allowed: no fresh number
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,16 +52,12 @@ class Work:
 
     @property
     def id(self) -> str:
-        return self._id(self.horizon_days)
+        return evaluation_id(self.kind.value, self.horizon_days, self.data, self.code)
 
     @property
     def other_id(self) -> str:
         """Evaluation of the same rows at the panel's other horizon: the gate looks at both."""
-        (other,) = (h for h in PROTOCOLS[self.kind].horizons if h != self.horizon_days)
-        return self._id(other)
-
-    def _id(self, horizon_days: int) -> str:
-        return evaluation_id(self.kind.value, horizon_days, self.data, self.code)
+        return other_evaluation(self.kind, self.horizon_days, self.data, self.code)
 
 
 def works(workspace: Workspace) -> Iterator[Work]:
@@ -129,9 +125,20 @@ def read_forecasts(workspace: Workspace, evaluation: str) -> pd.DataFrame:
     return pd.read_parquet(forecasts_path(workspace, evaluation))
 
 
+def other_evaluation(kind: SeriesKind, horizon_days: int, data: str, code: str) -> str:
+    """Id of the evaluation of the same rows, by the same code, at the panel's other horizon."""
+    (other,) = (h for h in PROTOCOLS[kind].horizons if h != horizon_days)
+    return evaluation_id(kind.value, other, data, code)
+
+
 def decision_of(workspace: Workspace, work: Work) -> GateDecision:
-    """What the gate says to stored forecasts of both horizons."""
-    return decide(read_forecasts(workspace, work.id), read_forecasts(workspace, work.other_id))
+    return decision_on(workspace, work.id, work.other_id)
+
+
+def decision_on(workspace: Workspace, evaluation: str, other: str) -> GateDecision:
+    """What the gate says to stored forecasts of both horizons; to one alone while there is no other."""
+    there = forecasts_path(workspace, other).is_file()
+    return decide(read_forecasts(workspace, evaluation), read_forecasts(workspace, other) if there else None)
 
 
 def make_forecasts(workspace: Workspace, work: Work) -> None:

@@ -1,22 +1,29 @@
-"""`ml.promotions`: fit what the gate chose, register it, let it serve, and write down why.
+"""`ml.promotions`: fit what the gate chose, register it with its shadows, and write down whether it may serve and why.
 
-The champion alias is set here and nowhere else, after the gate's verdict. The ledger row comes last: a killed run is
-finished by the next one, which finds the registered version of the same evaluation again.
+The ledger decides who is champion, the alias in the registry follows it. Here the training run writes to the ledger;
+what a person may write is `orchestration.by_hand`. A killed run is finished by the next one: it finds the registered
+version of the same evaluation again, and sets an alias that was left behind.
 """
 
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 
-from models.contracts.market import SeriesKind
-from models.contracts.tables import ML_PROMOTIONS
+from models.contracts.score import Role
 from models.validation.gate import GateDecision
+from models.validation.ledger import GATE, Action, Entry, champion_at, model_name, pin
 from models.volatility.bundle import Bundle, fit_bundle, load_bundle
+from models.volatility.members import BASELINES
 from orchestration import keys, served_rows
 from orchestration.assets.evaluation import Work, decision_of, is_stored, read_forecasts, works
+from orchestration.issuing import SHADOW, version_of
+from orchestration.resources.ledger import add_entry, ledger_turn, read_ledger
 from orchestration.resources.model_registry import BUNDLE, ModelRegistry, Version
 from orchestration.resources.workspace import Workspace
 
@@ -25,9 +32,12 @@ class ReloadMismatch(RuntimeError):
     """A registered bundle does not predict what it predicted before it was stored; it must not serve."""
 
 
-def model_name(kind: SeriesKind, horizon_days: int) -> str:
-    """Name of the registered model of a panel and horizon."""
-    return f"volatility_{kind.value}_{horizon_days}d"
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A registered version with the bundle's last training day and what the gate saw."""
+
+    version: Version
+    evidence: dict[str, Any]
 
 
 @dg.asset(
@@ -41,25 +51,19 @@ def promotions(
 ) -> dg.MaterializeResult[Any]:
     """Champion of each panel and horizon: the best baseline, or the challenger that beats it significantly.
 
-    Grain of ml.promotions: one row a change of the serving version, with the gate's evidence.
+    Grain of ml.promotions: one row a change of the champion, or a version that was held, refused or found expired.
     """
-    champions, added, lines = registry.champions(), 0, []
+    added, lines = 0, []
     for work in works(workspace):
         name = model_name(work.kind, work.horizon_days)
         if not is_stored(workspace, work.id):
             lines.append(f"{name}: its data or code has changed since the last evaluation, nothing is decided on that")
             continue
         forecasts, decision = read_forecasts(workspace, work.id), decision_of(workspace, work)
-        serving = champions.get(name)
-        if serving is None or serving.evaluation_id != work.id:
-            bundle = fit_bundle(work.rows, work.kind, work.horizon_days, decision.champion, forecasts)
-            version = _register(registry, workspace, work, bundle, name)
-            registry.promote(version)
-        else:
-            version = serving
-        replaced = serving.version if serving is not None and serving != version else None
-        added += _write_down(workspace, work, decision, version, replaced, context.run_id)
-        lines.append(f"{name}: version {version.version}, {decision.champion}: {'; '.join(decision.reasons)}")
+        entry, told = decide_and_write(workspace, registry, work, forecasts, decision, context.run_id)
+        added += entry is not None
+        lines.append(f"{name}: {told}")
+    repair_aliases(workspace, registry)
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": added,
@@ -69,13 +73,115 @@ def promotions(
     )
 
 
-def _register(registry: ModelRegistry, workspace: Workspace, work: Work, bundle: Bundle, name: str) -> Version:
+def decide_and_write(
+    workspace: Workspace,
+    registry: ModelRegistry,
+    work: Work,
+    forecasts: pd.DataFrame,
+    decision: GateDecision,
+    run_id: str,
+) -> tuple[Entry | None, str]:
+    """Bring the ledger up to an evaluation: the new entry, None where nothing changes, and what became of it."""
+    name, now = model_name(work.kind, work.horizon_days), workspace.now()
+    entries = _entries(workspace, name)
+    serving = champion_at(entries, name, now)
+    if serving is not None and serving.evidence.get("evaluation_id") == work.id:
+        return None, f"version {serving.model_version}, {serving.algorithm}: {serving.reason}"
+    known = _known(entries, work.id)
+    held = pin(entries, name, work.kind, now)
+    too_fresh = held is not None and work.rows["as_of"].max() < held.until
+    if too_fresh and known is not None:
+        assert held is not None
+        return None, f"version {known.version.version} is not promoted: {_still_pinned(held.until)}"
+    candidate = known or make_candidate(registry, workspace, work, decision, forecasts)
+    reason = "; ".join(decision.reasons)
+    if held is not None and too_fresh:
+        reason = f"accepted by the gate, but {_still_pinned(held.until)}; {reason}"
+    draft = Entry(
+        id=0, action=Action.HELD if too_fresh else Action.PROMOTED, panel=work.kind.value,
+        horizon_days=work.horizon_days, model_name=name, model_version=candidate.version.version,
+        algorithm=decision.champion, replaced_version=None, reason=reason, evidence=candidate.evidence, by=GATE, at=now,
+    )  # fmt: skip
+    return write_entry(workspace, draft, run_id), f"version {draft.model_version}, {draft.algorithm}: {reason}"
+
+
+def write_entry(workspace: Workspace, draft: Entry, run_id: str) -> Entry:
+    """Add an entry, with the version it replaces if it makes a champion."""
+    with ledger_turn(workspace.warehouse), workspace.warehouse.transaction() as connection:
+        before = champion_at(read_ledger(connection, draft.model_name), draft.model_name, draft.at)
+        replaced = before.model_version if draft.action is Action.PROMOTED and before is not None else None
+        return add_entry(connection, replace(draft, replaced_version=replaced), run_id)
+
+
+def repair_aliases(workspace: Workspace, registry: ModelRegistry) -> None:
+    """Let the alias of each model say what the ledger says: a killed run, or a hand, may have left another."""
+    entries, now, shown = _entries(workspace), workspace.now(), registry.champions()
+    for name in sorted({entry.model_name for entry in entries}):
+        champion = champion_at(entries, name, now)
+        if champion is None:
+            continue
+        alias = shown.get(name)
+        if alias is None or alias.version != champion.model_version:
+            registry.promote(version_of(champion))
+
+
+def shadows_of(decision: GateDecision) -> dict[Role, str]:
+    """Members that are fitted beside the champion to be judged in shadow: the best baseline, and the challenger with
+    the lowest loss that does not serve. A champion that is itself the baseline has no other beside it."""
+    found = {}
+    if decision.best_baseline != decision.champion:
+        found[Role.BASELINE] = decision.best_baseline
+    others = decision.table[~decision.table["model"].isin([*BASELINES, decision.champion])]
+    if len(others):
+        found[Role.CHALLENGER] = str(others.sort_values(["qlike", "model"])["model"].iloc[0])
+    return found
+
+
+def make_candidate(
+    registry: ModelRegistry, workspace: Workspace, work: Work, decision: GateDecision, forecasts: pd.DataFrame
+) -> Candidate:
+    """Fit, register and prove the champion of an evaluation, with its shadows in the same version."""
+    champion = fit_bundle(work.rows, work.kind, work.horizon_days, decision.champion, forecasts)
+    shadows = {
+        role.value: fit_bundle(work.rows, work.kind, work.horizon_days, member, forecasts)
+        for role, member in shadows_of(decision).items()
+    }
+    name = model_name(work.kind, work.horizon_days)
+    version = registry.placed(_register(registry, workspace, work, champion, shadows, name))
+    evidence = gate_evidence(decision, work.id, work.data, work.code, champion, version)
+    return Candidate(version, {**evidence, "shadows": {role: bundle.champion for role, bundle in shadows.items()}})
+
+
+def gate_evidence(
+    decision: GateDecision, evaluation: str, data: str, code: str, bundle: Bundle, version: Version
+) -> dict[str, Any]:
+    """What the gate saw and what it saw it of, as the ledger keeps it."""
+    return {
+        "evaluation_id": evaluation,
+        "data_hash": data,
+        "code_hash": code,
+        "dates": decision.dates,
+        "gate": _records(decision.table),
+        "best_baseline": decision.best_baseline,
+        "trained_until": bundle.known_until.isoformat(),
+        "mlflow_run_id": version.run_id,
+        "bundle": version.place,
+        "bundle_hash": version.digest,
+    }
+
+
+def _register(
+    registry: ModelRegistry, workspace: Workspace, work: Work, bundle: Bundle, shadows: dict[str, Bundle], name: str
+) -> Version:
     """Store the bundle as a version and prove that it comes back the same, for one series and for all."""
     answer = bundle.predict(work.rows)
     with tempfile.TemporaryDirectory(dir=workspace.settings.workspace, prefix="bundle-") as folder:
         path = Path(folder) / BUNDLE
         path.mkdir()
         bundle.save(path)
+        for role, shadow in shadows.items():
+            (path / SHADOW / role).mkdir(parents=True)
+            shadow.save(path / SHADOW / role)
         run_id = registry.open_run(work.id, work.id, {"panel": work.kind.value, "data_mode": workspace.mode.value})
         version = registry.register(
             run_id,
@@ -86,45 +192,36 @@ def _register(registry: ModelRegistry, workspace: Workspace, work: Work, bundle:
             work.id,
             bundle.champion,
         )
-    stored = load_bundle(registry.bundle(version))
+    stored = registry.bundle(version)
     alone = work.rows[work.rows["series"] == answer["series"].iloc[0]]
     # One series alone is another question to a pooled model, so both are put to the bundle as it was before.
-    for rows, expected in ((work.rows, answer), (alone, bundle.predict(alone))):
-        if not served_rows.answer(stored.predict(rows)).equals(served_rows.answer(expected)):
-            raise ReloadMismatch(f"{name} version {version.version} predicts otherwise after it was stored")
+    _prove(stored, work.rows, answer, version)
+    _prove(stored, alone, bundle.predict(alone), version)
+    for role, shadow in shadows.items():
+        _prove(stored / SHADOW / role, work.rows, shadow.predict(work.rows), version)
     return version
 
 
-def _write_down(
-    workspace: Workspace, work: Work, decision: GateDecision, version: Version, replaced: str | None, run_id: str
-) -> int:
-    """One ledger row a promoted version. Returns rows added."""
-    known = workspace.warehouse.rows(
-        f"select 1 as one from {ML_PROMOTIONS} where model_name = :name and model_version = :version limit 1",
-        {"name": version.name, "version": version.version},
-    )
-    if known:
-        return 0
-    row = {
-        "panel": work.kind.value,
-        "horizon_days": work.horizon_days,
-        "model_name": version.name,
-        "model_version": version.version,
-        "algorithm": decision.champion,
-        "replaced_version": replaced,
-        "reason": "; ".join(decision.reasons),
-        "evidence": {
-            "evaluation_id": work.id,
-            "data_hash": work.data,
-            "code_hash": work.code,
-            "dates": decision.dates,
-            "gate": _records(decision.table),
-        },
-        "promoted_by": "gate",
-        "promoted_at": workspace.now(),
-        "run_id": run_id,
-    }
-    return workspace.warehouse.append_table(ML_PROMOTIONS, [row], conflict=None)
+def _prove(folder: Path, rows: pd.DataFrame, expected: pd.DataFrame, version: Version) -> None:
+    if not served_rows.answer(load_bundle(folder).predict(rows)).equals(served_rows.answer(expected)):
+        raise ReloadMismatch(f"{version.name} version {version.version} predicts otherwise after it was stored")
+
+
+def _entries(workspace: Workspace, name: str | None = None) -> list[Entry]:
+    with workspace.warehouse.transaction() as connection:
+        return read_ledger(connection, name)
+
+
+def _known(entries: Sequence[Entry], evaluation: str) -> Candidate | None:
+    """The version that an evaluation has led to before, by the newest entry about it."""
+    for entry in reversed(entries):
+        if entry.action in (Action.PROMOTED, Action.HELD) and entry.evidence.get("evaluation_id") == evaluation:
+            return Candidate(version_of(entry), dict(entry.evidence))
+    return None
+
+
+def _still_pinned(until: datetime) -> str:
+    return f"a rollback holds until data reaches {until:%Y-%m-%d}"
 
 
 def _records(table: pd.DataFrame) -> list[dict[Any, Any]]:

@@ -1,8 +1,12 @@
-"""Checks of what training produced: numbers are numbers, the gate was asked, probabilities mean what they say."""
+"""Checks of what training produced: numbers are numbers, the gate was asked, probabilities mean what they say, and no
+champion has become too old."""
 
 import dagster as dg
 
+from models.contracts.market import SeriesKind
 from models.contracts.tables import ML_EVALUATIONS, ML_PROMOTIONS, ML_WALK_FORWARD
+from models.validation.expiry import MAX_AGE, is_expired
+from models.volatility.members import BASELINES
 from orchestration import keys
 from orchestration.resources.workspace import Workspace
 
@@ -10,6 +14,11 @@ from orchestration.resources.workspace import Workspace
 # 10 % may be 5 or 15, and a score of 50 means nothing.
 MAX_CALIBRATION_ERROR = 0.05
 _OFFENDERS = 5
+_SERVING = f"""
+    select distinct on (model_name) model_name, model_version, panel, algorithm, reason, evidence,
+        evidence ->> 'evaluation_id' as evaluation_id
+    from {ML_PROMOTIONS} where action in ('promoted', 'rolled_back') order by model_name, promoted_at desc, id desc
+"""
 
 
 @dg.asset_check(asset=keys.WALK_FORWARD, name="finite", blocking=True)
@@ -25,17 +34,18 @@ def finite(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> dg.A
 
 @dg.asset_check(asset=keys.PROMOTIONS, name="gate_was_asked", blocking=True)
 def gate_was_asked(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> dg.AssetCheckResult:
-    """Each serving model rests on a stored evaluation, and one that is no baseline says why it may serve."""
+    """Each serving model rests on a stored evaluation, says why it may serve, and was accepted there if it is no
+    baseline."""
     found = workspace.warehouse.read(
         f"""
-        with serving as (
-            select distinct on (model_name) model_name, model_version, evidence ->> 'evaluation_id' as evaluation_id,
-                reason
-            from {ML_PROMOTIONS} order by model_name, id desc
-        )
+        with serving as ({_SERVING})
         select model_name, model_version from serving s
         where reason = '' or not exists (select from {ML_EVALUATIONS} e where e.evaluation_id = s.evaluation_id)
-        """
+            or not (algorithm = any(:baselines) or coalesce((
+                select bool_or((g ->> 'accepted')::boolean) from jsonb_array_elements(evidence -> 'gate') g
+                where g ->> 'model' = algorithm), false))
+        """,
+        {"baselines": sorted(BASELINES)},
     )
     first = [f"{r['model_name']} {r['model_version']}" for r in found.head(_OFFENDERS).to_dict("records")]
     return dg.AssetCheckResult(passed=found.empty, metadata={"models": len(found), "offenders": "\n".join(first)})
@@ -46,10 +56,7 @@ def calibration(context: dg.AssetCheckExecutionContext, workspace: Workspace) ->
     """Spike probabilities of serving models against what happened, out of sample. A warning: the score is relative."""
     found = workspace.warehouse.read(
         f"""
-        with serving as (
-            select distinct on (model_name) model_name, algorithm, evidence ->> 'evaluation_id' as evaluation_id
-            from {ML_PROMOTIONS} order by model_name, id desc
-        )
+        with serving as ({_SERVING})
         select s.model_name, e.spike_ece from serving s join {ML_EVALUATIONS} e
             on e.evaluation_id = s.evaluation_id and e.model = s.algorithm and e.series = '*'
         where e.spike_ece > :allowed order by e.spike_ece desc
@@ -64,4 +71,26 @@ def calibration(context: dg.AssetCheckExecutionContext, workspace: Workspace) ->
     )
 
 
-CHECKS = (finite, gate_was_asked, calibration)
+@dg.asset_check(asset=keys.SCORES, name="champions_are_young_enough")
+def champions_are_young_enough(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> dg.AssetCheckResult:
+    """Champions whose training data ended longer ago than allowed, by the market's clock: training has stopped. A
+    warning, looked at with the scores, which then say it too."""
+    now = workspace.now()
+    rows = workspace.warehouse.rows(
+        f"select model_name, panel, (evidence ->> 'trained_until')::timestamptz as trained_until from ({_SERVING}) s "
+        "where evidence ? 'trained_until' order by model_name"
+    )
+    old = [row for row in rows if is_expired(SeriesKind(row["panel"]), row["trained_until"], now)]
+    first = [
+        f"{row['model_name']}: data until {row['trained_until']:%Y-%m-%d}, "
+        f"{MAX_AGE[SeriesKind(row['panel'])].degraded.days} days are allowed"
+        for row in old[:_OFFENDERS]
+    ]
+    return dg.AssetCheckResult(
+        passed=not old,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"models": len(rows), "expired": len(old), "offenders": "\n".join(first)},
+    )
+
+
+CHECKS = (finite, gate_was_asked, calibration, champions_are_young_enough)

@@ -1,4 +1,4 @@
-"""Checks of `risk.scores`: in range, fresh, and no jump that the data cannot explain."""
+"""Checks of `risk.scores`: in range, explained in full, fresh, and no jump that the data cannot explain."""
 
 import dagster as dg
 
@@ -8,6 +8,8 @@ from orchestration.resources.workspace import Workspace
 
 # Points of score within a day. A calm market that turns moves 30 to 60; from one hour to the next half of that.
 MAX_JUMP = 60.0
+# Sum of the drivers against ln of the forecast: both are sums of doubles of size ten or less.
+MAX_ATTRIBUTION_ERROR = 1e-6
 _OFFENDERS = 5
 
 
@@ -27,6 +29,35 @@ def in_range(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> dg
     )
     first = [f"{r['subject']} {r['horizon_days']} d {r['as_of']}" for r in found.head(_OFFENDERS).to_dict("records")]
     return dg.AssetCheckResult(passed=found.empty, metadata={"rows": len(found), "offenders": "\n".join(first)})
+
+
+@dg.asset_check(asset=keys.SCORES, name="attributed", blocking=True)
+def attributed(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> dg.AssetCheckResult:
+    """Every score with a number says what it is made of: drivers that sum to ln rv_forecast. All of them, not most: a
+    number that its own terms do not give is not the model's."""
+    found = workspace.warehouse.read(
+        f"""
+        select subject, horizon_days, as_of, abs(sum - ln(rv_forecast)) as error
+        from {RISK_SCORES} cross join lateral (
+            select sum((driver ->> 'contribution')::float8) as sum from jsonb_array_elements(drivers) as driver
+        ) as drivers_of
+        where issued_at > (select max(issued_at) from {RISK_SCORES}) - interval '1 day' and rv_forecast is not null
+        order by coalesce(abs(sum - ln(rv_forecast)), 'infinity') desc, subject, horizon_days, as_of
+        """
+    )
+    wrong = found[~(found["error"] <= MAX_ATTRIBUTION_ERROR)]
+    first = [
+        f"{r['subject']} {r['horizon_days']} d {r['as_of']}: " + ("no drivers" if r["error"] != r["error"] else
+        f"off by {r['error']:.2g}") for r in wrong.head(_OFFENDERS).to_dict("records")
+    ]  # fmt: skip
+    return dg.AssetCheckResult(
+        passed=wrong.empty,
+        metadata={
+            "scores": len(found),
+            "covered_percent": 100.0 if found.empty else 100.0 * (1.0 - len(wrong) / len(found)),
+            "offenders": "\n".join(first),
+        },
+    )
 
 
 @dg.asset_check(asset=keys.SCORES, name="fresh")
@@ -89,4 +120,4 @@ def jump(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> dg.Ass
     )
 
 
-CHECKS = (in_range, fresh, jump)
+CHECKS = (in_range, attributed, fresh, jump)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from models.contracts.market import DataMode
-from models.contracts.score import Driver, Score, ScoreStatus
+from models.contracts.score import Driver, Role, Score, ScoreStatus
 from models.contracts.tables import RISK_SCORES, RISK_TARGET_ALLOCATIONS
 from models.contracts.vault import PolicyState
 from orchestration.resources.warehouse import Warehouse
@@ -16,8 +16,8 @@ from orchestration.resources.warehouse import Warehouse
 _NUMBERS = ("score", "p_spike", "rv_forecast", "sigma_ann", "var99", "es99")
 
 
-def as_row(score: Score, run_id: str) -> dict[str, Any]:
-    """A row of `risk.scores`."""
+def as_row(score: Score, run_id: str, promotion_id: int = 0) -> dict[str, Any]:
+    """A row of `risk.scores`. `promotion_id`: entry of the ledger by which its model speaks, 0 without a model."""
     return {
         "subject": score.subject,
         "subject_kind": "vault" if score.subject.startswith("vault:") else "series",
@@ -35,8 +35,20 @@ def as_row(score: Score, run_id: str) -> dict[str, Any]:
         "share_stale": score.share_stale,
         "degraded": score.status is ScoreStatus.DEGRADED,
         "drivers": [_finite(asdict(driver)) for driver in score.drivers],
+        "promotion_id": promotion_id,
         "run_id": run_id,
     }
+
+
+def as_prediction(score: Score, run_id: str, role: Role, algorithm: str) -> dict[str, Any]:
+    """A row of `ml.predictions`, for a score with a number."""
+    return {
+        "series": score.subject, "horizon_days": score.horizon_days, "as_of": score.as_of,
+        "issued_at": score.issued_at, "model_name": score.model_name, "model_version": score.model_version,
+        "rv_forecast": score.rv_forecast, "p_spike": score.p_spike, "score": score.score, "var99": score.var99,
+        "es99": score.es99, "data_mode": score.data_mode.value, "role": role.value, "algorithm": algorithm,
+        "run_id": run_id,
+    }  # fmt: skip
 
 
 def _finite(driver: dict[str, Any]) -> dict[str, Any]:
@@ -73,6 +85,12 @@ def latest_score(warehouse: Warehouse, subject: str, horizon_days: int) -> tuple
         ),
     )
     return score, int(row["id"])
+
+
+def promotion_of(warehouse: Warehouse, score_id: int | None) -> int:
+    """Entry of the ledger behind a stored score; 0 without one."""
+    rows = warehouse.rows(f"select promotion_id from {RISK_SCORES} where id = :id", {"id": score_id})
+    return int(rows[0]["promotion_id"]) if rows else 0
 
 
 def latest_state(warehouse: Warehouse, vault_id: str, before: datetime) -> PolicyState | None:

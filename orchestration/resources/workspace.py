@@ -15,7 +15,6 @@ from models.contracts.vault import VaultConfig
 from orchestration.resources.warehouse import Warehouse
 from orchestration.settings import Settings, as_environment, current_settings
 from orchestration.sources.interface import Market
-from orchestration.sources.open_market import open_market
 from orchestration.universe import Universe, load_universe
 
 WAREHOUSE_URL_VARIABLE = "BALLAST_WAREHOUSE_URL"
@@ -61,6 +60,9 @@ class Workspace(dg.ConfigurableResource[None]):
     def market(self) -> Market:
         """The source of market data. A replay reads its folder here, which takes seconds."""
         if self._market is None:
+            # All providers and the simulator: half the seconds that a process takes to start, for those that ask one.
+            from orchestration.sources.open_market import open_market
+
             self._market = open_market(self.settings, self.warehouse)
         return self._market
 

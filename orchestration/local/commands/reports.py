@@ -1,4 +1,4 @@
-"""Commands that only read: status, gaps, quality report, models list, keeper status."""
+"""Commands that only read: status, gaps, quality report, keeper status."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import argparse
 from rich.markup import escape
 from sqlalchemy import text
 
-from orchestration.local import quality_report, report, report_queries, stack
+from orchestration.local import quality_report, report, stack
 from orchestration.local.commands.common import Context, Subparsers, branch, leaf, warehouse_engine
 from orchestration.local.services import service_table
 
@@ -24,7 +24,6 @@ def register(commands: Subparsers) -> None:
     rows.add_argument("--reason", help="only this class")
     rows.add_argument("--all", action="store_true", help="list every row")
 
-    leaf(branch(commands, "models", "the model registry"), "list", "champions and what they had to beat", models)
     leaf(branch(commands, "keeper", "the keeper"), "status", "its switch and its last decisions", keeper)
 
 
@@ -51,16 +50,6 @@ def quality(context: Context, options: argparse.Namespace) -> int:
     show = quality_report.each_row_table if options.all else quality_report.quality_table
     with warehouse_engine(context.settings) as engine, engine.connect() as connection:
         context.console.print(show(connection, options.series, options.reason))
-    return 0
-
-
-def models(context: Context, options: argparse.Namespace) -> int:
-    with warehouse_engine(context.settings) as engine, engine.connect() as connection:
-        champions = report_queries.champions(connection)
-    if champions:
-        context.console.print(report.champion_table(champions))
-    else:
-        context.console.print("No champion yet: `make run` trains, compares and promotes.")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from models.contracts.score import Score
-from orchestration.assets.scoring import APPROXIMATE, caveats, score_all
+from orchestration.issuing import APPROXIMATE, caveats, panels, score_all
 from orchestration.resources.features import PANEL_COLUMNS
 from orchestration.resources.model_registry import ModelRegistry
 from orchestration.resources.workspace import Workspace
@@ -46,7 +47,9 @@ def _features(workspace: Workspace, series: str, kind: str, moments: list[dateti
 
 def _scored(workspace: Workspace, folder: Path) -> dict[str, Score]:
     unused = ModelRegistry(tracking_uri="unused", artifact_root=str(folder))
-    return {score.subject: score for score in score_all(workspace, {}, unused) if score.horizon_days == 1}
+    asked = list(panels(workspace, {}, unused, logging.getLogger(__name__)))
+    issued = score_all(workspace.mode, workspace.now(), asked)
+    return {score.subject: score for score in issued if score.horizon_days == 1}
 
 
 @pytest.mark.parametrize("coin_is_late_h", [0, 13])

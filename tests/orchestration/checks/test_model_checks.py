@@ -1,0 +1,81 @@
+"""What the checks on models let pass and what they name, on a ledger written by hand."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from models.contracts.tables import ML_EVALUATIONS
+from models.validation.ledger import Action, Entry
+from orchestration.checks.model_checks import champions_are_young_enough, gate_was_asked
+from orchestration.resources.ledger import add_entry
+from orchestration.resources.workspace import Workspace
+from tests.orchestration.conftest import NOW
+
+DAY = timedelta(days=1)
+ACCEPTED = [{"model": "har", "accepted": False}, {"model": "lightgbm", "accepted": True}]
+REFUSED = [{"model": "har", "accepted": True}, {"model": "lightgbm", "accepted": False}]
+
+
+def write(workspace: Workspace, panel: str, **changes: Any) -> Entry:
+    values: dict[str, Any] = {
+        "id": 0, "action": Action.PROMOTED, "panel": panel, "horizon_days": 1, "model_name": f"volatility_{panel}_1d",
+        "model_version": "1", "algorithm": "har", "replaced_version": None, "reason": "the best baseline",
+        "evidence": {"evaluation_id": "e1", "gate": REFUSED}, "by": "gate", "at": NOW,
+    }  # fmt: skip
+    with workspace.warehouse.transaction() as connection:
+        return add_entry(connection, Entry(**(values | changes)), "run")
+
+
+def evaluation(workspace: Workspace, name: str = "e1") -> None:
+    row = {"evaluation_id": name, "panel": "candles", "horizon_days": 1, "model": "har", "series": "*", "rows": 1,
+           "data_hash": "d", "code_hash": "c", "data_mode": "simulated"}  # fmt: skip
+    workspace.warehouse.append_table(ML_EVALUATIONS, [row])
+
+
+@pytest.mark.parametrize(
+    ("changes", "passed"),
+    [
+        ({}, True),
+        ({"algorithm": "lightgbm", "evidence": {"evaluation_id": "e1", "gate": ACCEPTED}}, True),
+        ({"algorithm": "lightgbm", "evidence": {"evaluation_id": "e1", "gate": REFUSED}}, False),
+        ({"algorithm": "lightgbm", "evidence": {"evaluation_id": "e1"}}, False),
+        ({"evidence": {"evaluation_id": "e2", "gate": REFUSED}}, False),
+        ({"reason": ""}, False),
+        ({"action": Action.REFUSED, "algorithm": "lightgbm", "reason": ""}, True),  # does not serve
+        ({"action": Action.ROLLED_BACK, "evidence": {"evaluation_id": "e2"}}, False),
+    ],
+    ids=["baseline", "accepted", "refused", "no-figures", "no-evaluation", "no-reason", "not-serving", "rollback"],
+)
+def test_who_serves_was_accepted(workspace: Workspace, changes: dict[str, Any], passed: bool) -> None:
+    evaluation(workspace)
+    write(workspace, "candles", **changes)
+    found = gate_was_asked(dg.build_asset_check_context(), workspace)
+    assert isinstance(found, dg.AssetCheckResult)
+    assert found.passed is passed
+
+
+@pytest.mark.parametrize(
+    ("panel", "trained_until", "passed"),
+    [
+        ("candles", NOW - 35 * DAY, True),
+        ("candles", NOW - 35 * DAY - timedelta(seconds=1), False),
+        ("vault", NOW - 36 * DAY, False),
+        ("ranges", NOW - 45 * DAY, True),
+        ("fixings", NOW - 46 * DAY, False),
+        ("candles", None, True),  # an entry older than the figure says nothing about it
+    ],
+)
+def test_old_champions_are_named(
+    workspace: Workspace, panel: str, trained_until: datetime | None, passed: bool
+) -> None:
+    evidence = {"trained_until": trained_until.isoformat()} if trained_until is not None else {}
+    write(workspace, panel, evidence=evidence)
+    found = champions_are_young_enough(dg.build_asset_check_context(), workspace)
+    assert isinstance(found, dg.AssetCheckResult)
+    assert found.passed is passed
+    assert found.severity is dg.AssetCheckSeverity.WARN
+    assert (f"volatility_{panel}_1d" in str(found.metadata["offenders"].value)) is not passed
