@@ -186,7 +186,7 @@ def caveats(rows: pd.DataFrame, subject: str) -> tuple[str, ...]:
 
 def aged(score: Score, kind: SeriesKind, trained_until: datetime) -> Score:
     """A score after a look at the age of its model: less trusted, or without its numbers."""
-    found = expiry(kind, trained_until, score.as_of, score.issued_at) if score.rv_forecast is not None else None
+    found = expiry(kind, trained_until, score.as_of) if score.rv_forecast is not None else None
     if found is None:
         return score
     status, reason = found
@@ -324,7 +324,8 @@ def _note_expiries(
         if panel.serving is None or panel.bundle is None:
             continue
         trained_until = panel.bundle.known_until.to_pydatetime()
-        found = expiry(panel.kind, trained_until, trained_until, now)
+        asked_until = max(question.rows["as_of"].max() for question in panel.questions).to_pydatetime()
+        found = expiry(panel.kind, trained_until, asked_until)
         name, since = panel.serving.version.name, panel.serving.promotion_id
         if found is None or any(
             e.action is Action.EXPIRED and e.model_name == name and e.evidence.get("promotion_id") == since

@@ -1,4 +1,4 @@
-"""How old a champion may become. Pure: the market's clock comes in.
+"""How far beyond its training data a champion may be asked. Pure.
 
 Its figures come from a walk-forward that fits anew at every refit step; a model that is older than that step is one
 that nobody has tested, whatever its version was promoted with.
@@ -17,8 +17,7 @@ MODEL_EXPIRED = "model_expired"
 
 @dataclass(frozen=True, slots=True)
 class MaxAge:
-    """`degraded`: age of the training data, by the market's clock, beyond which a number is trusted less. `refused`:
-    how far beyond its training data a model may be asked at all."""
+    """How far beyond its training data a model is asked with less trust (`degraded`), and no longer (`refused`)."""
 
     degraded: timedelta
     refused: timedelta
@@ -37,21 +36,21 @@ MAX_AGE: dict[SeriesKind, MaxAge] = {
 }
 
 
-def is_expired(kind: SeriesKind, trained_until: datetime, now: datetime) -> bool:
-    """Whether a model trained on data until `trained_until` is older than allowed at market time `now` (aware)."""
-    return now - trained_until > MAX_AGE[kind].degraded
+def is_expired(kind: SeriesKind, trained_until: datetime, as_of: datetime) -> bool:
+    """Whether a model trained on data until `trained_until` is too old for data of `as_of` (aware)."""
+    return as_of - trained_until > MAX_AGE[kind].degraded
 
 
-def expiry(kind: SeriesKind, trained_until: datetime, as_of: datetime, now: datetime) -> tuple[ScoreStatus, str] | None:
+def expiry(kind: SeriesKind, trained_until: datetime, as_of: datetime) -> tuple[ScoreStatus, str] | None:
     """What the age of a model makes of a number about `as_of`, and why; None while it is young enough.
 
-    Too old by the market's clock is `degraded`. Asked about a day too far beyond its data it gives no number
-    (`stale`); a feed that has ended does not make it so, because `as_of` stands still with it.
+    The data's clock counts, not the market's: a feed that has ended ages the score, which expires, not the model.
     """
     allowed = MAX_AGE[kind]
     told = f"{MODEL_EXPIRED}: trained on data until {trained_until:%Y-%m-%d}"
     if as_of - trained_until > allowed.refused:
         return ScoreStatus.STALE, f"{told}, more than {allowed.refused.days} days before what is asked"
-    if is_expired(kind, trained_until, now):
-        return ScoreStatus.DEGRADED, f"{told}, {(now - trained_until).days} days ago ({allowed.degraded.days} allowed)"
+    if is_expired(kind, trained_until, as_of):
+        beyond = (as_of - trained_until).days
+        return ScoreStatus.DEGRADED, f"{told}, {beyond} days before what is asked ({allowed.degraded.days} allowed)"
     return None

@@ -4,7 +4,7 @@ champion has become too old."""
 import dagster as dg
 
 from models.contracts.market import SeriesKind
-from models.contracts.tables import ML_EVALUATIONS, ML_PROMOTIONS, ML_WALK_FORWARD
+from models.contracts.tables import ML_EVALUATIONS, ML_PROMOTIONS, ML_WALK_FORWARD, RISK_SCORES
 from models.validation.expiry import MAX_AGE, is_expired
 from models.volatility.members import BASELINES
 from orchestration import keys
@@ -73,14 +73,14 @@ def calibration(context: dg.AssetCheckExecutionContext, workspace: Workspace) ->
 
 @dg.asset_check(asset=keys.SCORES, name="champions_are_young_enough")
 def champions_are_young_enough(context: dg.AssetCheckExecutionContext, workspace: Workspace) -> dg.AssetCheckResult:
-    """Champions whose training data ended longer ago than allowed, by the market's clock: training has stopped. A
-    warning, looked at with the scores, which then say it too."""
-    now = workspace.now()
+    """Champions that score data from further beyond their training data than allowed: training has stopped. A warning,
+    looked at with the scores, which then say it too."""
     rows = workspace.warehouse.rows(
-        f"select model_name, panel, (evidence ->> 'trained_until')::timestamptz as trained_until from ({_SERVING}) s "
-        "where evidence ? 'trained_until' order by model_name"
+        f"select model_name, panel, (evidence ->> 'trained_until')::timestamptz as trained_until, asked_until "
+        f"from ({_SERVING}) s join (select model_name, max(as_of) as asked_until from {RISK_SCORES} group by 1) r "
+        "using (model_name) where evidence ? 'trained_until' order by model_name"
     )
-    old = [row for row in rows if is_expired(SeriesKind(row["panel"]), row["trained_until"], now)]
+    old = [row for row in rows if is_expired(SeriesKind(row["panel"]), row["trained_until"], row["asked_until"])]
     first = [
         f"{row['model_name']}: data until {row['trained_until']:%Y-%m-%d}, "
         f"{MAX_AGE[SeriesKind(row['panel'])].degraded.days} days are allowed"

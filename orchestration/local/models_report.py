@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from models.contracts.market import SeriesKind
-from models.validation.expiry import MAX_AGE, is_expired
+from models.validation.expiry import MAX_AGE
 from models.validation.ledger import Action, Entry, pin
 from orchestration.local.report import day, minute, table_of
 
@@ -43,7 +43,7 @@ def champions_table(champions: Sequence[Entry], entries: Sequence[Entry], now: d
 def _age(entry: Entry, entries: Sequence[Entry], now: datetime) -> tuple[str, str]:
     kind, trained = SeriesKind(entry.panel), trained_until(entry)
     told = []
-    if trained is not None and is_expired(kind, trained, now):
+    if any(e.action is Action.EXPIRED and e.evidence.get("promotion_id") == entry.id for e in entries):
         told.append(f"[red]expired[/]: {MAX_AGE[kind].degraded.days} days are allowed")
     held = pin(entries, entry.model_name, kind, now)
     if held is not None:

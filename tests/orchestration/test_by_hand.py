@@ -209,7 +209,7 @@ def test_shadows_speak_and_are_not_served(
     assert log.warnings == []
 
 
-def test_a_champion_expires_by_the_clock_of_the_market(
+def test_a_champion_expires_by_the_data_it_is_asked_about(
     workspace: Workspace, registry: ModelRegistry, train: Callable[..., Entry | None], log: Log
 ) -> None:
     train(0, "d1", None)

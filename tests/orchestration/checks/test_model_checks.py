@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from models.contracts.tables import ML_EVALUATIONS
+from models.contracts.tables import ML_EVALUATIONS, RISK_SCORES
 from models.validation.ledger import Action, Entry
 from orchestration.checks.model_checks import champions_are_young_enough, gate_was_asked
 from orchestration.resources.ledger import add_entry
@@ -74,6 +74,13 @@ def test_old_champions_are_named(
 ) -> None:
     evidence = {"trained_until": trained_until.isoformat()} if trained_until is not None else {}
     write(workspace, panel, evidence=evidence)
+    asked = {
+        "subject": "BTC", "subject_kind": "series", "horizon_days": 1, "as_of": NOW, "issued_at": NOW,
+        "valid_until": NOW, "status": "stale", "reasons": [], "model_name": f"volatility_{panel}_1d",
+        "model_version": "1", "data_mode": "simulated", "share_imputed": 0.0, "share_stale": 0.0, "degraded": False,
+        "drivers": [],
+    }  # fmt: skip
+    workspace.warehouse.append_table(RISK_SCORES, [asked])
     found = champions_are_young_enough(dg.build_asset_check_context(), workspace)
     assert isinstance(found, dg.AssetCheckResult)
     assert found.passed is passed

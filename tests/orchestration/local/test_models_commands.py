@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -116,10 +117,10 @@ def test_the_list_says_what_holds_a_champion(ledger: None, capsys: pytest.Captur
     assert "reaches 2026-02-18" in page
 
 
-@pytest.mark.parametrize(("age", "expired"), [(35, False), (36, True)])
-def test_the_list_says_what_has_expired(age: int, expired: bool) -> None:
-    now = START + (age - 1) * DAY
-    table = models_report.champions_table([LEDGER[0]], [LEDGER[0]], now)
+@pytest.mark.parametrize(("promotion", "expired"), [(LEDGER[0].id, True), (LEDGER[0].id + 1, False)])
+def test_the_list_says_what_has_expired(promotion: int, expired: bool) -> None:
+    noted = replace(LEDGER[0], id=9, action=Action.EXPIRED, evidence={"promotion_id": promotion})
+    table = models_report.champions_table([LEDGER[0]], [LEDGER[0], noted], START + 40 * DAY)
     assert ("expired: 35 days are allowed" in render(table)) is expired
 
 
