@@ -4,7 +4,7 @@ import dagster as dg
 
 from orchestration import dbt
 from orchestration.assets import evaluation, housekeeping, ingest, keeping, promotion, quality, scoring
-from orchestration.checks import feature_checks, model_checks, raw_expectations, score_checks
+from orchestration.checks import feature_checks, leak_checks, model_checks, raw_expectations, score_checks
 from orchestration.dbt_command import target_folder
 from orchestration.folders import artifacts
 from orchestration.jobs import asset_jobs
@@ -39,6 +39,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *raw_expectations.raw_checks(),
             *feature_checks.CHECKS,
             *model_checks.CHECKS,
+            *leak_checks.CHECKS,
             *score_checks.CHECKS,
         ],
         jobs=[
