@@ -45,7 +45,7 @@ class Effort:
     walked: tuple[str, ...] | None
 
 
-REGULAR = Effort(series=3, rows=1100, cuts=2, fits=1, changes=1, walked=("ewma", "log_har", "log_har_x"))
+REGULAR = Effort(series=2, rows=1100, cuts=2, fits=1, changes=1, walked=("ewma", "log_har", "log_har_x"))
 THOROUGH = Effort(series=8, rows=4000, cuts=8, fits=3, changes=len(CHANGES), walked=None)
 
 
@@ -85,15 +85,11 @@ def probe(
 
 
 def feature_findings(sample: Sample, kind: SeriesKind, horizon_days: int) -> Iterator[Finding]:
-    """Cut, cut in a hole and changed future of everything that needs no fit; warm-up of each feature."""
-    for name, build in (
-        ("features", subjects.design_of(kind)),
-        ("inputs", subjects.inputs_of(kind)),
-        ("thresholds and outcomes", subjects.outcomes_known(kind, horizon_days)),
-    ):
-        yield cut_and_compare(build, sample.rows, sample.cuts, name)
-        yield cut_and_compare(build, sample.rows, sample.cuts, name, hole=HOLE_ROWS)
-        yield future_change(build, sample.rows, sample.cuts, name, sample.changes)
+    """Cut, cut in a hole and changed future of all that needs no fit; warm-up of each feature."""
+    build, name = subjects.said_without_a_fit(kind, horizon_days), "features, inputs and outcomes"
+    yield cut_and_compare(build, sample.rows, sample.cuts, name)
+    yield cut_and_compare(build, sample.rows, sample.cuts, name, hole=HOLE_ROWS)
+    yield future_change(build, sample.rows, sample.cuts, name, sample.changes)
     stated = features(kind)
     yield warm_up_stability(
         subjects.design_of(kind),
@@ -108,18 +104,20 @@ def feature_findings(sample: Sample, kind: SeriesKind, horizon_days: int) -> Ite
 
 def member_findings(sample: Sample, kind: SeriesKind, horizon_days: int) -> Iterator[Finding]:
     """Each member: what its fit keeps of open labels, and whether it then looks ahead of the row it speaks from."""
-    for name in members_for(kind):
-        fit = subjects.learned(name, kind, horizon_days, sample.rows)
-        yield open_labels(fit, sample.rows, sample.fits, name, name not in subjects.LABEL_FREE, sample.changes)
-        member = subjects.fitted(name, kind, horizon_days, sample.rows, sample.fits[-1])
-        said = subjects.forecasts_of(member, kind)
-        yield cut_and_compare(said, sample.rows, sample.cuts, f"{name} forecasts", tolerance=subjects.PRODUCT_TOLERANCE)
-    law = subjects.law_of(kind, horizon_days, sample.rows)
-    yield open_labels(law, sample.rows, sample.fits, "error laws and calibration", changes=sample.changes)
+    fits = subjects.Fits(kind, horizon_days, sample.rows)
+    compete = members_for(kind)
+    labelled = {name: fits.learned(name) for name in compete if name not in subjects.LABEL_FREE}
+    labelled["error laws and calibration"] = fits.laws()
+    unlabelled = {name: fits.learned(name) for name in compete if name in subjects.LABEL_FREE}
+    yield from open_labels(labelled, sample.rows, sample.fits, True, sample.changes)
+    yield from open_labels(unlabelled, sample.rows, sample.fits, False, sample.changes)
     yield merged(
         purged(training, fitted_at, subjects.EMBARGO, "training rows")
         for fitted_at, training in subjects.training_sets(kind, horizon_days, sample.rows)
     )
+    said = subjects.forecasts_of([fits.member(name, sample.fits[-1]) for name in compete], kind)
+    tolerance = subjects.PRODUCT_TOLERANCE
+    yield cut_and_compare(said, sample.rows, sample.cuts, "forecasts of fitted members", tolerance=tolerance)
 
 
 def path_findings(
@@ -144,25 +142,28 @@ def drawn(rows: pd.DataFrame, kind: SeriesKind, rng: np.random.Generator, effort
     chosen = rng.choice(eligible, min(effort.series, len(eligible)), replace=False)
     own = rows[rows["series"].isin(chosen)].sort_values(["series", "as_of"])
     kept = own.groupby("series").tail(effort.rows).reset_index(drop=True)
-    longest = kept.groupby("series").size().idxmax()
-    calendar = kept.loc[kept["series"] == longest, "as_of"].tolist()
-    late, early = calendar[warm_up + MIN_SCORED // 2 : -HOLE_ROWS], calendar[1 : len(calendar) - EWMA_MEMORY]
-    holes = _in_holes(kept, late)
-    cuts = {*_pick(late, effort.cuts, rng), *_pick(holes, 1, rng)}
+    calendars = [part["as_of"].tolist() for _, part in kept.groupby("series")]
+    late = [calendar[warm_up + MIN_SCORED // 2 : -HOLE_ROWS] for calendar in calendars]
+    early = [calendar[1 : len(calendar) - EWMA_MEMORY] for calendar in calendars]
+    cuts = {*_pick(late, effort.cuts, rng), *_pick([_in_holes(kept, late)], 1, rng)}
     fits, starts = _pick(late, effort.fits, rng), _pick(early, effort.cuts, rng)
     changes = rng.choice(sorted(CHANGES), effort.changes, replace=False)
     return Sample(kept, tuple(sorted(cuts)), tuple(fits), tuple(starts), tuple(changes.tolist()))
 
 
-def _in_holes(rows: pd.DataFrame, late: Sequence[pd.Timestamp]) -> list[pd.Timestamp]:
+def _in_holes(rows: pd.DataFrame, late: Sequence[Sequence[pd.Timestamp]]) -> list[pd.Timestamp]:
     """Moments without a value, with values after them: there a value filled from behind shows."""
     missing = rows["rv"].isna() & rows["rv"].groupby(rows["series"]).bfill().notna()
-    return sorted(set(rows.loc[missing, "as_of"]) & set(late))
+    return sorted(set(rows.loc[missing, "as_of"]) & {moment for calendar in late for moment in calendar})
 
 
-def _pick(moments: Sequence[pd.Timestamp], count: int, rng: np.random.Generator) -> list[pd.Timestamp]:
-    places = rng.choice(len(moments), min(count, len(moments)), replace=False) if len(moments) else []
-    return [moments[place] for place in sorted(places)]
+def _pick(calendars: Sequence[Sequence[pd.Timestamp]], count: int, rng: np.random.Generator) -> list[pd.Timestamp]:
+    """Moments by lot, each of a series by lot: one that ended long ago has its turn as well."""
+    usable = [calendar for calendar in calendars if calendar]
+    if not usable:
+        return []
+    chosen = [usable[int(rng.integers(len(usable)))] for _ in range(count)]
+    return sorted({calendar[int(rng.integers(len(calendar)))] for calendar in chosen})
 
 
 def _put_to_placebo(kind: SeriesKind, effort: Effort) -> tuple[str, ...]:

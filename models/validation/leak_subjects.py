@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ from models.volatility.design import build_design
 from models.volatility.forecaster import Forecaster
 from models.volatility.members import make
 from models.volatility.outcomes import outcomes_of, spike_probabilities
-from models.volatility.panel import Grid, build_panel
+from models.volatility.panel import Grid, Panel, build_panel
 from models.volatility.targets import forward_mean, training_stop
 from models.volatility.walk_forward import walk_forward
 
@@ -40,37 +41,25 @@ def design_of(kind: SeriesKind) -> Build:
 
     def build(rows: pd.DataFrame) -> pd.DataFrame:
         panel = build_panel(rows, kind)
-        design = build_design(panel)
-        return _stacked(
-            (grid, dict(zip(design.names, design.rows[series].T, strict=True))) for series, grid in panel.grids.items()
-        )
+        return _stacked((grid, columns) for grid, columns in zip(panel.grids.values(), _design(panel), strict=True))
 
     return build
 
 
-def inputs_of(kind: SeriesKind) -> Build:
-    """A panel's inputs: variance, return, optional columns, HAR terms."""
-
-    def build(rows: pd.DataFrame) -> pd.DataFrame:
-        panel = build_panel(rows, kind)
-        lags = panel.protocol.har_lags
-        return _stacked(
-            (grid, {"rv": grid.rv, "ret": grid.ret, **grid.columns, **dict(zip(_har(lags), grid.har.T, strict=True))})
-            for grid in panel.grids.values()
-        )
-
-    return build
-
-
-def outcomes_known(kind: SeriesKind, horizon_days: int) -> Build:
-    """Threshold and class of each row, and the outcomes that have closed by it: targets, spikes, returns."""
+def said_without_a_fit(kind: SeriesKind, horizon_days: int) -> Build:
+    """All that is said of a row before any model: every column of the design; the panel's inputs (`input NAME`); its
+    threshold and class, and the outcomes that have closed by it (`closed_NAME`)."""
 
     def build(rows: pd.DataFrame) -> pd.DataFrame:
         panel = build_panel(rows, kind)
         parts = []
-        for grid in panel.grids.values():
+        for grid, columns in zip(panel.grids.values(), _design(panel), strict=True):
             outcomes = outcomes_of(grid, kind, panel.protocol, horizon_days)
+            har = {f"har {lag}": term for lag, term in zip(panel.protocol.har_lags, grid.har.T, strict=True)}
+            inputs = {"rv": grid.rv, "ret": grid.ret, **har, **grid.columns}
             said = {
+                **columns,
+                **{f"input {name}": values for name, values in inputs.items()},
                 "threshold": outcomes.threshold,
                 "managed": outcomes.managed.astype(float),
                 "closed_target": _later(outcomes.target, horizon_days),
@@ -98,62 +87,72 @@ def published(kind: SeriesKind, horizon_days: int, members: Sequence[str], threa
     return build
 
 
-def forecasts_of(member: Forecaster, kind: SeriesKind) -> Build:
-    """What one fitted member says of every row."""
+def forecasts_of(members: Sequence[Forecaster], kind: SeriesKind) -> Build:
+    """What fitted members say of every row."""
 
     def build(rows: pd.DataFrame) -> pd.DataFrame:
         panel = build_panel(rows, kind)
-        return _stacked((grid, {member.name: member.forecast(panel, s)}) for s, grid in panel.grids.items())
+        return _stacked((grid, {m.name: m.forecast(panel, s) for m in members}) for s, grid in panel.grids.items())
 
     return build
 
 
-def fitted(name: str, kind: SeriesKind, horizon_days: int, rows: pd.DataFrame, moment: pd.Timestamp) -> Forecaster:
-    member = make(name, kind, horizon_days)
-    member.fit(build_panel(rows, kind), _naive(moment))
-    return member
+class Fits:
+    """Fits of one panel's rows and of changed copies of them, for `leaks.open_labels`; the panel of the copy seen last
+    is kept, since every member is fitted to it."""
 
+    def __init__(self, kind: SeriesKind, horizon_days: int, rows: pd.DataFrame) -> None:
+        self.kind, self.horizon_days = kind, horizon_days
+        self.panel = build_panel(rows, kind)
+        self._last = (rows, self.panel)
 
-def learned(name: str, kind: SeriesKind, horizon_days: int, rows: pd.DataFrame) -> Fit:
-    """What a member keeps of a fit to changed rows: its state, and what it then says of `rows` as they really are."""
-    panel = build_panel(rows, kind)
+    def member(self, name: str, moment: pd.Timestamp) -> Forecaster:
+        """A member fitted to the rows as they are."""
+        return self._fitted(name, self.panel, moment)
 
-    def fit(changed: pd.DataFrame, moment: pd.Timestamp) -> str:
-        member = fitted(name, kind, horizon_days, changed, moment)
-        said = [member.forecast(panel, series) for series in panel.grids]
-        if not any(np.isfinite(forecast).any() for forecast in said):
-            return ""
-        return json.dumps([member.state(), [forecast.tobytes().hex() for forecast in said]], sort_keys=True)
+    def learned(self, name: str) -> Fit:
+        """What a member keeps of a fit to changed rows: its state, and what it then says of the true rows."""
 
-    return fit
+        def fit(changed: pd.DataFrame, moment: pd.Timestamp) -> str:
+            member = self._fitted(name, self._panel_of(changed), moment)
+            return _text([member.forecast(self.panel, series) for series in self.panel.grids], member.state())
 
+        return fit
 
-def law_of(kind: SeriesKind, horizon_days: int, rows: pd.DataFrame) -> Fit:
-    """What the laws of a series' own errors keep at a moment: the spike probabilities up to it, from outcomes that may
-    be changed, with forecasts (EWMA) and thresholds that are not."""
-    panel = build_panel(rows, kind)
-    member = fitted("ewma", kind, horizon_days, rows, rows["as_of"].max())
-    settled = {
-        series: (outcomes_of(grid, kind, panel.protocol, horizon_days), member.forecast(panel, series))
-        for series, grid in panel.grids.items()
-    }
+    def laws(self) -> Fit:
+        """What the laws of a series' own errors and their calibration keep at a moment: the spike probabilities up to
+        it, from outcomes that may be changed, with forecasts (EWMA) and thresholds that are not."""
+        protocol = self.panel.protocol
+        member = make("ewma", self.kind, self.horizon_days)
+        settled = {
+            series: (outcomes_of(grid, self.kind, protocol, self.horizon_days), member.forecast(self.panel, series))
+            for series, grid in self.panel.grids.items()
+        }
 
-    def fit(changed: pd.DataFrame, moment: pd.Timestamp) -> str:
-        other = build_panel(changed, kind)
-        kept = []
-        for series, (outcomes, forecast) in settled.items():
-            until = panel.grids[series].rows_until(_naive(moment))
-            target = forward_mean(other.grids[series].rv, horizon_days)[:until]
-            threshold = outcomes.threshold[:until]
-            known = np.isfinite(target) & np.isfinite(threshold)
-            spike = np.where(known, (target > threshold).astype(float), np.nan)
-            moved = replace(outcomes, target=target, threshold=threshold, spike=spike)
-            kept += spike_probabilities(moved, forecast[:until], panel.protocol)
-        if not any(np.isfinite(path).any() for path in kept):
-            return ""
-        return json.dumps([path.tobytes().hex() for path in kept])
+        def fit(changed: pd.DataFrame, moment: pd.Timestamp) -> str:
+            grids = self._panel_of(changed).grids
+            kept: list[FloatArray] = []
+            for series, (outcomes, forecast) in settled.items():
+                until = self.panel.grids[series].rows_until(_naive(moment))
+                target = forward_mean(grids[series].rv, self.horizon_days)[:until]
+                threshold = outcomes.threshold[:until]
+                known = np.isfinite(target) & np.isfinite(threshold)
+                spike = np.where(known, (target > threshold).astype(float), np.nan)
+                moved = replace(outcomes, target=target, threshold=threshold, spike=spike)
+                kept += spike_probabilities(moved, forecast[:until], protocol)
+            return _text(kept)
 
-    return fit
+        return fit
+
+    def _fitted(self, name: str, panel: Panel, moment: pd.Timestamp) -> Forecaster:
+        member = make(name, self.kind, self.horizon_days)
+        member.fit(panel, _naive(moment))
+        return member
+
+    def _panel_of(self, changed: pd.DataFrame) -> Panel:
+        if self._last[0] is not changed:
+            self._last = (changed, build_panel(changed, self.kind))
+        return self._last[1]
 
 
 def training_sets(
@@ -192,8 +191,16 @@ def _stacked(parts: Iterable[tuple[Grid, Mapping[str, FloatArray | NDArray[np.fl
     return pd.concat(frames, ignore_index=True)
 
 
-def _har(lags: Sequence[int]) -> list[str]:
-    return [f"har_{lag}" for lag in lags]
+def _design(panel: Panel) -> Iterator[Mapping[str, NDArray[np.float32]]]:
+    design = build_design(panel)
+    return (dict(zip(design.names, design.rows[series].T, strict=True)) for series in panel.grids)
+
+
+def _text(said: Sequence[FloatArray], state: Mapping[str, Any] | None = None) -> str:
+    """Numbers to their last bit; empty where none of them is one."""
+    if not any(np.isfinite(values).any() for values in said):
+        return ""
+    return json.dumps([state, [values.tobytes().hex() for values in said]], sort_keys=True)
 
 
 def _later(values: FloatArray, rows: int) -> FloatArray:

@@ -120,36 +120,36 @@ def warm_up_stability(
 
 
 def open_labels(
-    fit: Fit,
+    fits: Mapping[str, Fit],
     rows: pd.DataFrame,
     moments: Sequence[pd.Timestamp],
-    subject: str,
     with_own_day: bool = True,
     changes: Sequence[str] = (*CHANGES,),
-) -> Finding:
-    """What a learner keeps after a fit, while every value that no closed label can hold is changed; exact.
+) -> list[Finding]:
+    """What each learner keeps after a fit, while every value that no closed label can hold is changed; exact.
 
     A row s may train at a moment R only if s + horizon + embargo <= R: its label ends before R, so with one day of
     embargo no value of R itself, and none after it, may move the fit.
 
     Parameters
     ----------
-    fit : what the learner keeps, as text: parameters, and what it says of rows that are not changed
+    fits : by subject, what the learner keeps as text: parameters, and what it says of rows that are not changed; empty
+        where it cannot be fitted yet
     with_own_day : False for what has no label and may read the values of R itself
     """
-    cases = leaks = 0
-    first = ""
+    found = {subject: Finding("purge", subject, 0, 0) for subject in fits}
     for moment in moments:
         late = rows["as_of"] >= moment if with_own_day else rows["as_of"] > moment
-        kept = fit(rows, moment)
-        if not kept or not late.any():
+        if not late.any():
             continue
+        kept = {subject: text for subject, fit in fits.items() if (text := fit(rows, moment))}
         for name in changes:
-            cases += 1
-            if fit(CHANGES[name](rows, late), moment) != kept:
-                leaks += 1
-                first = first or f"fitted at {moment:%Y-%m-%d}: moves when what is open then is {name}"
-    return Finding("purge", subject, cases, leaks, first)
+            changed = CHANGES[name](rows, late)
+            for subject, before in kept.items():
+                moved = fits[subject](changed, moment) != before
+                told = f"fitted at {moment:%Y-%m-%d}: moves when what is open then is {name}" if moved else ""
+                found[subject] = merged([found[subject], Finding("purge", subject, 1, int(moved), told)])
+    return list(found.values())
 
 
 def purged(training: pd.DataFrame, fitted_at: pd.Timestamp, embargo: pd.Timedelta, subject: str) -> Finding:

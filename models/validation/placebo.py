@@ -21,6 +21,7 @@ FloatArray = NDArray[np.float64]
 MIN_SHIFT = 30  # days
 MIN_SHIFTS = 200  # fewer are no distribution
 ROUNDS = 3
+MIN_SHARED = 0.9  # of the dates of the longest series
 
 Learn = Callable[[pd.DataFrame], pd.DataFrame]
 
@@ -55,13 +56,20 @@ def placebo(learn: Learn, rows: pd.DataFrame, rng: np.random.Generator, subject:
 
 
 def shuffled(rows: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """`rows` of the dates that all series share, their days in a random order, the same for every series.
+    """`rows` of the dates that series share, their days in a random order, the same for every series.
 
     The calendar stays: what is said of a day moves to another date as a whole, across the panel, so that every order
-    of the days is equally likely under independence, and what the series have in common on a day remains.
+    of the days is equally likely under independence, and what the series have in common on a day remains. A series
+    that would take more than a tenth of the dates from the longest one stays out.
     """
-    shared = rows.groupby("as_of")["series"].transform("nunique") == rows["series"].nunique()
-    kept = rows[shared].sort_values(["series", "as_of"], ignore_index=True)
+    own = {name: set(part["as_of"]) for name, part in rows.groupby("series")}
+    longest, *others = sorted(own, key=lambda name: -len(own[name]))
+    shared, together = own[longest], {longest}
+    for name in others:
+        if len(shared & own[name]) >= MIN_SHARED * len(own[longest]):
+            shared, together = shared & own[name], {*together, name}
+    inside = rows["as_of"].isin(shared) & rows["series"].isin(together)
+    kept = rows[inside].sort_values(["series", "as_of"], ignore_index=True)
     dates = kept["as_of"].unique()
     order = rng.permutation(len(dates))
     moved = kept.groupby("series", sort=False).cumcount().to_numpy()

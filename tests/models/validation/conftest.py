@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -42,6 +43,7 @@ def _series(name: str, kind: SeriesKind, days: int, late: int, seed: int) -> pd.
 def panel_rows() -> Panels:
     """panel_rows(kind, days=1130, series=3): rows as `features.volatility` holds them."""
 
+    @cache
     def made(kind: SeriesKind, days: int = 1130, series: int = 3) -> pd.DataFrame:
         names = ("AAA", "BBB", "CCC", "DDD", "EEE", "FFF")[:series]
         parts = [_series(name, kind, days, 17 * place, place) for place, name in enumerate(names)]

@@ -187,7 +187,7 @@ def test_labels_that_overlap_the_test_period_are_caught(rows: pd.DataFrame, rule
     """By what the learner keeps, and by the rows themselves."""
     stop, verdict = RULES[rule]
     moments = [rows["as_of"].iloc[300], rows["as_of"].iloc[380]]
-    assert open_labels(learned_by(stop, 7), rows, moments, rule).verdict == verdict
+    assert [f.verdict for f in open_labels({rule: learned_by(stop, 7)}, rows, moments)] == [verdict]
     position = 300
     calendar = rows.loc[rows["series"] == "AAA", "as_of"].reset_index(drop=True)
     inside = np.arange(stop(position, 7))
