@@ -39,14 +39,15 @@ def _series(name: str, kind: SeriesKind, days: int, late: int, seed: int) -> pd.
     return rows
 
 
+@cache
+def simulated(kind: SeriesKind, days: int = 1130, series: int = 3) -> pd.DataFrame:
+    """Rows as `features.volatility` holds them; each series starts 17 days after the one before."""
+    names = ("AAA", "BBB", "CCC", "DDD", "EEE", "FFF")[:series]
+    parts = [_series(name, kind, days, 17 * place, place) for place, name in enumerate(names)]
+    return pd.concat(parts, ignore_index=True)
+
+
 @pytest.fixture(scope="session")
 def panel_rows() -> Panels:
-    """panel_rows(kind, days=1130, series=3): rows as `features.volatility` holds them."""
-
-    @cache
-    def made(kind: SeriesKind, days: int = 1130, series: int = 3) -> pd.DataFrame:
-        names = ("AAA", "BBB", "CCC", "DDD", "EEE", "FFF")[:series]
-        parts = [_series(name, kind, days, 17 * place, place) for place, name in enumerate(names)]
-        return pd.concat(parts, ignore_index=True)
-
-    return made
+    """panel_rows(kind, days=1130, series=3)."""
+    return simulated
