@@ -2,22 +2,32 @@
 
 The challenger must beat the best baseline on the panel's mean loss, significantly, and also where losses are not
 capped; else the best baseline serves, and where no baseline beats EWMA, EWMA does.
+
+Significance is asked twice: of the horizon alone (Diebold & Mariano 1995) and of both horizons of the panel together
+(average superior predictive ability, Quaedvlieg 2021), since windows of a week overlap and one horizon alone would need
+many years. The level is shared among all that is asked (Bonferroni).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
+from models.validation.confidence_set import confidence_set
 from models.validation.evaluation import best_baseline, comparable, panel_losses
+from models.validation.fitness import unfit
 from models.validation.losses import diebold_mariano
 from models.volatility.ewma import Ewma
 from models.volatility.members import BASELINES
 
-SIGNIFICANCE = 0.05
+SIGNIFICANCE = 0.05  # that any challenger without an advantage is accepted
+LONGEST_HORIZON = 7  # windows of it overlap: the lags of the joint test
+FIGURES = ("model", "qlike", "qlike_uncapped", "ratio", "ratio_uncapped", "dm_p_value", "p_both_horizons")
 MAX_UNCAPPED_RATIO = 1.0  # the cap forgives under-forecasting of the worst days: there the challenger may not be worse
 LEFT_OUT_NAMED = 5
 MIN_DATES = 250  # about a year: fewer date means carry no test
@@ -28,7 +38,7 @@ class GateDecision:
     """Champion of a panel and horizon, why, and the figures it rests on.
 
     `table`: one row per member: `model`, `qlike`, `qlike_uncapped`, `ratio`, `ratio_uncapped` (to the best baseline),
-    `dm_p_value` (one-sided, date means), `accepted`. `dates`: number of date means compared.
+    `dm_p_value` (one-sided, date means), `p_both_horizons`, `accepted`. `dates`: number of date means compared.
     """
 
     horizon_days: int
@@ -40,8 +50,8 @@ class GateDecision:
     table: pd.DataFrame
 
 
-def decide(walk_forward: pd.DataFrame) -> GateDecision:
-    """Decide from the walk-forward of one panel and horizon.
+def decide(walk_forward: pd.DataFrame, other: pd.DataFrame | None = None) -> GateDecision:
+    """Decide from the walk-forward of one panel and horizon; `other`: that of the panel's other horizon.
 
     Raises
     ------
@@ -53,23 +63,37 @@ def decide(walk_forward: pd.DataFrame) -> GateDecision:
         raise ValueError(f"one horizon at a time: the frame holds {sorted(int(h) for h in horizons)}")
     horizon = int(horizons[0]) if len(horizons) else 0
     rows = comparable(walk_forward)
-    decision = choose(panel_losses(rows), panel_losses(rows, "loss_uncapped"), horizon)
+    elsewhere = panel_losses(comparable(other)) if other is not None and len(other) else None
+    losses = panel_losses(rows)
+    refused = _refused(rows, losses, horizon) if len(losses) >= MIN_DATES else {}
+    decision = choose(losses, panel_losses(rows, "loss_uncapped"), horizon, elsewhere, refused)
     return replace(decision, reasons=(*decision.reasons, *_left_out(walk_forward, rows)))
 
 
-def choose(capped: pd.DataFrame, uncapped: pd.DataFrame, horizon: int) -> GateDecision:
-    """Decide from mean losses by date (index) and member (columns), capped and not."""
+def choose(
+    capped: pd.DataFrame,
+    uncapped: pd.DataFrame,
+    horizon: int,
+    elsewhere: pd.DataFrame | None = None,
+    refused: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> GateDecision:
+    """Decide from mean losses by date (index) and member (columns), capped and not; `elsewhere`: capped ones of the
+    panel's other horizon; `refused`: objections to a challenger that losses do not show."""
     if len(capped) < MIN_DATES:
         why = f"{len(capped)} comparable dates are fewer than {MIN_DATES}: {Ewma.name} serves until there are more"
-        empty = pd.DataFrame(columns=["model", "qlike", "qlike_uncapped", "ratio", "ratio_uncapped", "dm_p_value"])
+        empty = pd.DataFrame(columns=list(FIGURES))
         return GateDecision(horizon, Ewma.name, Ewma.name, False, len(capped), (why,), empty)
     best = best_baseline(capped.mean())
-    table = pd.DataFrame([_figures(str(model), best, capped, uncapped, horizon) for model in capped.columns])
+    table = pd.DataFrame([_figures(str(model), best, capped, uncapped, horizon, elsewhere) for model in capped.columns])
     reasons = [_about_baseline(best, capped)]
     champion = best
-    for _, figures in table[~table["model"].isin(BASELINES)].sort_values("qlike").iterrows():
-        name, ratio, p, raw = (figures[column] for column in ("model", "ratio", "dm_p_value", "ratio_uncapped"))
-        objections = _objections(float(ratio), float(p), float(raw))
+    challengers = table[~table["model"].isin(BASELINES)].sort_values("qlike")
+    asked = int(challengers[["dm_p_value", "p_both_horizons"]].notna().sum().sum())
+    for _, figures in challengers.iterrows():
+        name, ratio, raw = (figures[column] for column in ("model", "ratio", "ratio_uncapped"))
+        p = min((x for x in (figures["dm_p_value"], figures["p_both_horizons"]) if x == x), default=math.nan)
+        objections = _objections(float(ratio), p, SIGNIFICANCE / max(asked, 1), float(raw))
+        objections += refused.get(str(name), ())
         if not objections and champion == best:
             champion = str(name)
             reasons.append(f"{name} accepted: QLIKE {ratio:.3f} of {best}, p = {p:.4f}, uncapped {raw:.3f}")
@@ -77,6 +101,18 @@ def choose(capped: pd.DataFrame, uncapped: pd.DataFrame, horizon: int) -> GateDe
             reasons.append(f"{name} refused: {'; '.join(objections) or 'another challenger is better'}")
     table["accepted"] = table["model"] == champion
     return GateDecision(horizon, champion, best, champion != best, len(capped), tuple(reasons), table)
+
+
+def _refused(rows: pd.DataFrame, losses: pd.DataFrame, horizon: int) -> dict[str, list[str]]:
+    """Objections to challengers beside their mean losses: calibration, tails, the model confidence set."""
+    found = {str(model): unfit(own) for model, own in rows.groupby("model") if model not in BASELINES}
+    if not np.isfinite(losses.to_numpy()).all():
+        return found  # its losses are not finite, which is objected to anyway
+    best = confidence_set(losses, horizon)
+    for model, objections in found.items():
+        if model not in best:
+            objections.append("it is outside the 90 % model confidence set")
+    return found
 
 
 def _left_out(walk_forward: pd.DataFrame, compared: pd.DataFrame) -> list[str]:
@@ -95,7 +131,12 @@ def _left_out(walk_forward: pd.DataFrame, compared: pd.DataFrame) -> list[str]:
 
 
 def _figures(
-    model: str, best: str, capped: pd.DataFrame, uncapped: pd.DataFrame, horizon: int
+    model: str,
+    best: str,
+    capped: pd.DataFrame,
+    uncapped: pd.DataFrame,
+    horizon: int,
+    elsewhere: pd.DataFrame | None,
 ) -> dict[str, str | float]:
     own, base = capped[model].to_numpy(), capped[best].to_numpy()
     return {
@@ -105,17 +146,30 @@ def _figures(
         "ratio": float(own.mean() / base.mean()),
         "ratio_uncapped": float(uncapped[model].mean() / uncapped[best].mean()),
         "dm_p_value": math.nan if model == best else diebold_mariano(own, base, horizon)[1],
+        "p_both_horizons": math.nan if model == best else _joint_p(model, capped, elsewhere),
     }
 
 
-def _objections(ratio: float, p: float, raw: float) -> list[str]:
+def _joint_p(model: str, capped: pd.DataFrame, elsewhere: pd.DataFrame | None) -> float:
+    """p-value of "better on the average of both horizons", each in units of its best baseline's loss."""
+    if elsewhere is None or elsewhere.empty or model not in elsewhere:
+        return math.nan
+    advantage = [
+        (losses[model] - losses[base]) / losses[base].mean()
+        for losses, base in ((losses, best_baseline(losses.mean())) for losses in (capped, elsewhere))
+    ]
+    both = pd.concat(advantage, axis=1).dropna().mean(axis=1).to_numpy()
+    return diebold_mariano(both, np.zeros(len(both)), LONGEST_HORIZON)[1]
+
+
+def _objections(ratio: float, p: float, level: float, raw: float) -> list[str]:
     out = []
     if not np.isfinite([ratio, p, raw]).all():
         return ["its losses are not finite"]
     if ratio >= 1.0:
         out.append(f"QLIKE {ratio:.3f} of the best baseline is not below it")
-    if p >= SIGNIFICANCE:
-        out.append(f"the difference could be chance (p = {p:.3f}, needs < {SIGNIFICANCE})")
+    if p >= level:
+        out.append(f"the difference could be chance (p = {p:.3f}, needs < {level:.4f})")
     if raw > MAX_UNCAPPED_RATIO:
         out.append(f"without the cap its loss is {raw:.3f} of the baseline: it under-forecasts the worst days")
     return out

@@ -1,7 +1,7 @@
 """What is registered and served: a fitted champion with the laws of its own errors, for one kind and horizon.
 
-Here belong fitting it, predicting with it, and its form on disk (JSON, and text for trees; nothing that executes code
-when loaded). Which member is champion is decided in `models.validation.gate`.
+Here belong fitting it, predicting with it, and its form on disk (JSON; nothing that executes code when loaded). Which
+member is champion is decided in `models.validation.gate`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,20 +21,24 @@ from models.contracts.market import SeriesKind
 from models.contracts.score import Driver
 from models.risk.var import TAIL_LEVEL, Tail, last_tail
 from models.volatility.calibration import Calibration, fit_calibration, last_known
+from models.volatility.combination import Combination
 from models.volatility.forecaster import USUAL_LEVEL, Forecaster
 from models.volatility.law import Law, known_errors, volatility_score
-from models.volatility.members import POOLED, make
-from models.volatility.outcomes import Outcomes, adaptive_step, outcomes_of, spike_probabilities
+from models.volatility.members import make, reads_panel
+from models.volatility.outcomes import Outcomes, adaptive_step, mixed, outcomes_of, spike_probabilities
 from models.volatility.panel import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, Grid, Panel, aware, build_panel, utc
 from models.volatility.status import Verdict, judge, share_imputed
 
+if TYPE_CHECKING:
+    from models.volatility.lightgbm_spikes import SpikeClassifier
+
 FloatArray = NDArray[np.float64]
 
-FORMAT = 1
+FORMAT = 2
 HISTORY_DAYS = 1100  # calendar days of rows that a prediction wants: every window inside and the filters' memory
 TOP_DRIVERS = 5
 INTERVAL = (0.10, 0.90)
-STATE_FILE, TREES_FILE = "bundle.json", "trees.txt"
+STATE_FILE = "bundle.json"
 HOURLY = (SeriesKind.CANDLES, SeriesKind.VAULT)
 
 
@@ -59,12 +63,13 @@ class Bundle:
     known_until: pd.Timestamp
     features: tuple[str, ...]
     forecaster: Forecaster
+    spikes: SpikeClassifier | None  # beside the combination of a pool
     laws: Mapping[str, SeriesLaws]
 
     @property
     def needs_panel(self) -> bool:
         """Whether a forecast of one series reads the others: then give the rows of all, also to score one."""
-        return self.champion in POOLED
+        return reads_panel(self.champion, self.kind)
 
     def predict(self, rows: pd.DataFrame, now: pd.Timestamp | None = None) -> pd.DataFrame:
         """Prediction at the latest row of every series.
@@ -92,8 +97,6 @@ class Bundle:
 
     def save(self, directory: Path) -> None:
         """Write the bundle into an existing directory."""
-        state = self.forecaster.state()
-        trees = state.pop("booster", None)
         document = {
             "format": FORMAT,
             "kind": str(self.kind),
@@ -102,11 +105,10 @@ class Bundle:
             "trained_from": self.trained_from.isoformat(),
             "known_until": self.known_until.isoformat(),
             "features": list(self.features),
-            "forecaster": state,
+            "forecaster": self.forecaster.state(),
+            "spikes": self.spikes.state() if self.spikes is not None else None,
             "laws": {series: asdict(laws) for series, laws in self.laws.items()},
         }
-        if trees is not None:
-            (directory / TREES_FILE).write_text(trees, encoding="utf-8")
         (directory / STATE_FILE).write_text(json.dumps(document, allow_nan=False), encoding="utf-8")
 
     def _predict_one(self, panel: Panel, series: str, now: pd.Timestamp | None) -> dict[str, Any]:
@@ -118,7 +120,10 @@ class Bundle:
         numbers = _no_numbers()
         drivers: tuple[Driver, ...] = ()
         if verdict.gives_number:
-            numbers = self._numbers(laws, forecast, float(outcomes.threshold[row]))
+            direct = np.full(1, np.nan)
+            if self.spikes is not None:
+                direct = self.spikes.forecast(panel, series, row, row + 1)
+            numbers = self._numbers(laws, forecast, float(outcomes.threshold[row]), direct)
             drivers = largest(self.forecaster.terms(panel, series, row))
         return {
             "series": series,
@@ -136,9 +141,9 @@ class Bundle:
             return ()
         return (f"the market state rests on {len(panel.grids)} of {len(self.laws)} series",)
 
-    def _numbers(self, laws: SeriesLaws, forecast: float, threshold: float) -> dict[str, float]:
-        raw = laws.law.probability_above(math.log(threshold / forecast))
-        probability = float(laws.calibration(raw))
+    def _numbers(self, laws: SeriesLaws, forecast: float, threshold: float, direct: FloatArray) -> dict[str, float]:
+        by_law = np.array([laws.law.probability_above(math.log(threshold / forecast))])
+        probability = float(laws.calibration(mixed(by_law, direct))[0])
         var, es = laws.tail.of(forecast)
         low, high = (forecast * math.exp(laws.law.quantile(p)) for p in INTERVAL)
         return {
@@ -177,8 +182,12 @@ def fit_bundle(
     if own.empty and not walk_forward.empty:
         raise ValueError(f"no walk-forward forecasts of {champion} at {horizon_days} days: run them before fitting")
     known_until = max(grid.as_of[-1] for grid in panel.grids.values())
-    forecaster = make(champion, kind, horizon_days)
+    forecaster = make(champion, kind, horizon_days, parts=_parts(walk_forward))
     forecaster.fit(panel, known_until)
+    spikes = None
+    if isinstance(forecaster, Combination):
+        forecaster.learn(panel, _paths(walk_forward, panel, tuple(forecaster.parts), horizon_days))
+        spikes = _spike_classifier(own, panel, known_until, horizon_days)
     forecasts = {str(series): part for series, part in own.groupby("series")}
     laws = {
         series: _fit_laws(grid, panel, horizon_days, forecasts[series])
@@ -187,7 +196,7 @@ def fit_bundle(
     }
     trained_from = aware(min(grid.as_of[0] for grid in panel.grids.values()))
     features = tuple(c for c in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS) if c in rows.columns)
-    return Bundle(kind, horizon_days, champion, trained_from, aware(known_until), features, forecaster, laws)
+    return Bundle(kind, horizon_days, champion, trained_from, aware(known_until), features, forecaster, spikes, laws)
 
 
 def load_bundle(directory: Path) -> Bundle:
@@ -203,10 +212,12 @@ def load_bundle(directory: Path) -> Bundle:
         raise ValueError(f"bundle format {document['format']} is not {FORMAT}: train and register again")
     kind, horizon_days = SeriesKind(document["kind"]), int(document["horizon_days"])
     state = document["forecaster"]
-    if (directory / TREES_FILE).exists():
-        state["booster"] = (directory / TREES_FILE).read_text(encoding="utf-8")
-    forecaster = make(document["champion"], kind, horizon_days)
+    forecaster = make(document["champion"], kind, horizon_days, parts=list(state.get("parts", ())))
     forecaster.restore(state)
+    spikes = None
+    if document["spikes"] is not None:
+        spikes = _new_classifier(kind, horizon_days)
+        spikes.restore(document["spikes"])
     laws = {
         series: SeriesLaws(
             Law(tuple(value["law"]["errors"])),
@@ -224,6 +235,7 @@ def load_bundle(directory: Path) -> Bundle:
         pd.Timestamp(document["known_until"]),
         tuple(document["features"]),
         forecaster,
+        spikes,
         laws,
     )
 
@@ -238,13 +250,53 @@ def largest(terms: tuple[Driver, ...]) -> tuple[Driver, ...]:
     return (*ranked, *level)
 
 
+def _parts(walk_forward: pd.DataFrame) -> list[str]:
+    """Members that a combination pooled in the walk-forward, in its order."""
+    return [str(name) for name in walk_forward["model"].unique()]
+
+
+def _paths(
+    walk_forward: pd.DataFrame, panel: Panel, parts: tuple[str, ...], horizon_days: int
+) -> dict[str, dict[str, FloatArray]]:
+    """Out-of-sample forecasts on the panel's grids: member -> series -> (n,), NaN where there is none."""
+    rows = walk_forward[walk_forward["horizon_days"] == horizon_days]
+    known = dict(iter(rows.groupby(["model", "series"])))
+    return {
+        name: {series: _on_grid(known.get((name, series)), "rv_forecast", grid) for series, grid in panel.grids.items()}
+        for name in parts
+    }
+
+
+def _on_grid(rows: pd.DataFrame | None, column: str, grid: Grid) -> FloatArray:
+    if rows is None:
+        return np.full(len(grid), np.nan)
+    return pd.Series(rows[column].to_numpy(), utc(rows["as_of"])).reindex(grid.as_of).to_numpy(dtype=float)
+
+
+def _new_classifier(kind: SeriesKind, horizon_days: int) -> SpikeClassifier:
+    from models.volatility.lightgbm_spikes import SpikeClassifier  # 3 s of import that baselines do not need
+
+    return SpikeClassifier(kind, horizon_days)
+
+
+def _spike_classifier(
+    own: pd.DataFrame, panel: Panel, known_until: np.datetime64, horizon_days: int
+) -> SpikeClassifier | None:
+    """Fitted where the walk-forward had one: its mixture is what was calibrated."""
+    if not own["p_direct"].notna().any():
+        return None
+    spikes = _new_classifier(panel.kind, horizon_days)
+    spikes.fit(panel, known_until)
+    return spikes
+
+
 def _fit_laws(grid: Grid, panel: Panel, horizon_days: int, own: pd.DataFrame) -> SeriesLaws:
     protocol, n = panel.protocol, len(grid)
-    forecast = pd.Series(own["rv_forecast"].to_numpy(), utc(own["as_of"])).reindex(grid.as_of).to_numpy()
+    forecast, direct = _on_grid(own, "rv_forecast", grid), _on_grid(own, "p_direct", grid)
     outcomes: Outcomes = outcomes_of(grid, panel.kind, protocol, horizon_days)
     errors = known_errors(outcomes.target, forecast, n, horizon_days, protocol.spike_window)
-    law_path, _ = spike_probabilities(outcomes, forecast, protocol)
-    calibration = fit_calibration(*last_known(law_path, outcomes.spike, n, horizon_days))
+    raw_path, _ = spike_probabilities(outcomes, forecast, protocol, direct)
+    calibration = fit_calibration(*last_known(raw_path, outcomes.spike, n, horizon_days))
     tail = last_tail(grid.ret, forecast, adaptive_step(panel.kind)) if horizon_days == 1 else Tail((), TAIL_LEVEL)
     threshold = float(outcomes.threshold[-1])
     return SeriesLaws(Law(tuple(errors.tolist())), calibration, tail, threshold if math.isfinite(threshold) else None)

@@ -8,6 +8,7 @@ forecasting from row t.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -57,3 +58,12 @@ class Forecaster(ABC):
     @abstractmethod
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what `state` returned."""
+
+
+def merged(terms: Iterable[Driver]) -> list[Driver]:
+    """One term a name: what several parts of a model make of the same input belongs together."""
+    found: dict[str, Driver] = {}
+    for term in terms:
+        before = found.get(term.name)
+        found[term.name] = Driver(term.name, term.value, term.contribution + (before.contribution if before else 0.0))
+    return list(found.values())

@@ -6,6 +6,7 @@ a new series is served by what the pool knows. The only file that imports lightg
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import lightgbm as lgb
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from models.contracts.horizons import RV_FLOOR
 from models.contracts.score import Driver
 from models.volatility.design import Design, build_design
-from models.volatility.forecaster import Forecaster
+from models.volatility.forecaster import Forecaster, merged
 from models.volatility.har_x import LogHarX
 from models.volatility.panel import Panel
 from models.volatility.targets import forward_mean, training_stop
@@ -23,7 +24,6 @@ from models.volatility.targets import forward_mean, training_stop
 FloatArray = NDArray[np.float64]
 
 PARAMETERS: dict[str, Any] = {
-    "objective": "gamma",
     "learning_rate": 0.03,
     "num_leaves": 7,
     "min_data_in_leaf": 200,
@@ -42,6 +42,24 @@ ROUNDS_LONGER = 100  # targets of longer horizons overlap: fewer independent row
 MIN_POOL_ROWS = 800
 MAX_POOL_ROWS = 40_000  # newest rows of the pool: beyond it a fit costs more than it gains
 RATIO_RANGE = (1e-3, 50.0)
+
+
+def rounds_for(horizon_days: int) -> int:
+    return ROUNDS_ONE_DAY if horizon_days == 1 else ROUNDS_LONGER
+
+
+def boost(
+    rows: NDArray[np.float32], target: FloatArray, names: Sequence[str], objective: str, rounds: int, threads: int
+) -> str:
+    """Trees of (n, k) inputs named `names` for (n,) targets, as text: what forecasts is what would be loaded, since
+    the text form decides about the last bit."""
+    data = lgb.Dataset(rows, target, feature_name=list(names), free_raw_data=True)
+    booster = lgb.train({**PARAMETERS, "objective": objective, "num_threads": threads}, data, rounds)
+    return str(booster.model_to_string())
+
+
+def loaded(text: str) -> lgb.Booster:
+    return lgb.Booster(model_str=text)
 
 
 class LightGbm(Forecaster):
@@ -69,16 +87,10 @@ class LightGbm(Forecaster):
         if len(moment) < MIN_POOL_ROWS:
             return
         newest = np.sort(np.argsort(moment, kind="stable")[-MAX_POOL_ROWS:])
-        data = lgb.Dataset(
-            np.concatenate(inputs)[newest],
-            np.clip(np.concatenate(ratios)[newest], *RATIO_RANGE),
-            feature_name=list(design.names),
-            free_raw_data=True,
-        )
-        rounds = ROUNDS_ONE_DAY if self.horizon_days == 1 else ROUNDS_LONGER
-        booster = lgb.train({**PARAMETERS, "num_threads": self.threads}, data, rounds)
-        # What forecasts is what would be loaded: the text form decides about the last bit.
-        self.booster, self.names = lgb.Booster(model_str=booster.model_to_string()), design.names
+        ratio = np.clip(np.concatenate(ratios)[newest], *RATIO_RANGE)
+        rows, rounds = np.concatenate(inputs)[newest], rounds_for(self.horizon_days)
+        self.booster = loaded(boost(rows, ratio, design.names, "gamma", rounds, self.threads))
+        self.names = design.names
 
     def forecast(self, panel: Panel, series: str, start: int = 0, stop: int | None = None) -> FloatArray:
         base = self.base.forecast(panel, series, start, stop)
@@ -96,7 +108,7 @@ class LightGbm(Forecaster):
         usual, *linear = self.base.terms(panel, series, row)
         total = float(np.log(self.forecast(panel, series, row, row + 1)[0]))
         trees = [Driver(name, float(x), float(c)) for name, x, c in zip(self.names, rows[0], parts[:-1], strict=True)]
-        drivers = _merged([*linear, *trees])
+        drivers = merged([*linear, *trees])
         rest = total - usual.contribution - sum(term.contribution for term in drivers)
         return (Driver(usual.name, usual.value, usual.contribution + rest), *drivers)
 
@@ -107,7 +119,7 @@ class LightGbm(Forecaster):
     def restore(self, state: dict[str, Any]) -> None:
         self.base.restore(state["base"])
         self.names = tuple(state["names"])
-        self.booster = lgb.Booster(model_str=state["booster"]) if state["booster"] else None
+        self.booster = loaded(state["booster"]) if state["booster"] else None
 
     def _inputs(self, panel: Panel) -> tuple[Design, dict[str, FloatArray]]:
         """Design and targets of the panel seen last: a walk-forward fits the same panel many times."""
@@ -115,12 +127,3 @@ class LightGbm(Forecaster):
             targets = {name: forward_mean(grid.rv, self.horizon_days) for name, grid in panel.grids.items()}
             self._design = (panel, build_design(panel), targets)
         return self._design[1], self._design[2]
-
-
-def _merged(terms: list[Driver]) -> list[Driver]:
-    """One term a name: what base and trees make of the same input belongs together."""
-    found: dict[str, Driver] = {}
-    for term in terms:
-        before = found.get(term.name)
-        found[term.name] = Driver(term.name, term.value, term.contribution + (before.contribution if before else 0.0))
-    return list(found.values())

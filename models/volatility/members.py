@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from models.contracts.market import SeriesKind
+from models.volatility.combination import Combination
 from models.volatility.ewma import Ewma
 from models.volatility.forecaster import Forecaster
 from models.volatility.garch import Garch
@@ -10,24 +13,35 @@ from models.volatility.har import Har, LogHar
 from models.volatility.har_x import LogHarX
 
 BASELINES: dict[str, type[Forecaster]] = {member.name: member for member in (Ewma, Garch, Har, LogHar)}
-CHALLENGERS = (LogHarX.name, "lightgbm")
-MEMBERS = (*BASELINES, *CHALLENGERS)
-POOLED = CHALLENGERS  # one fit for the panel; a forecast of one series reads the others
+POOLED = (LogHarX.name, "lightgbm")  # one fit for the panel; a forecast of one series reads the others
+MEMBERS = (*BASELINES, *POOLED, Combination.name)
 
 
 def members_for(kind: SeriesKind) -> tuple[str, ...]:
-    """Who competes for a panel: a vault is no pool to learn from, so its baselines compete alone."""
-    return tuple(BASELINES) if kind is SeriesKind.VAULT else MEMBERS
+    """Who competes for a panel, the combination last: a vault is no pool to learn from, so it has baselines only."""
+    return (*BASELINES, Combination.name) if kind is SeriesKind.VAULT else MEMBERS
 
 
-def make(name: str, kind: SeriesKind, horizon_days: int, threads: int = 1) -> Forecaster:
-    """A fresh member.
+def reads_panel(name: str, kind: SeriesKind) -> bool:
+    """Whether a forecast of one series reads the others."""
+    return name in POOLED or (name == Combination.name and kind is not SeriesKind.VAULT)
+
+
+def make(
+    name: str, kind: SeriesKind, horizon_days: int, threads: int = 1, parts: Sequence[str] | None = None
+) -> Forecaster:
+    """A fresh member. `parts`: what a combination pools; None = all others that compete for this kind.
 
     Raises
     ------
     ValueError
         `name` is not one of `MEMBERS`.
     """
+    if name == Combination.name:
+        names = [part for part in parts or members_for(kind) if part != Combination.name]
+        return Combination(
+            kind, horizon_days, threads, {part: make(part, kind, horizon_days, threads) for part in names}
+        )
     if name == LogHarX.name:
         return LogHarX(kind, horizon_days, threads)
     if name == "lightgbm":

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from models.contracts.horizons import RV_FLOOR, Protocol
 from models.contracts.market import SeriesKind
@@ -23,6 +24,7 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 MANAGED_SHARE = 0.20
+PROBABILITY_CLIP = 1e-4  # an empirical law of 700 errors knows no rarer event
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,21 @@ def managed(grid: Grid, kind: SeriesKind) -> BoolArray:
     return np.asarray(unchanged | (share > MANAGED_SHARE))
 
 
-def spike_probabilities(outcomes: Outcomes, forecast: FloatArray, protocol: Protocol) -> tuple[FloatArray, FloatArray]:
-    """(n,) probability by the law of the member's own errors, and the same calibrated on known outcomes."""
+def spike_probabilities(
+    outcomes: Outcomes, forecast: FloatArray, protocol: Protocol, direct: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """(n,) probability by the law of the member's own errors, mixed with a `direct` one where there is any, and the
+    same calibrated on known outcomes."""
     law = spike_path(outcomes.target, forecast, outcomes.threshold, outcomes.horizon_days, protocol.spike_window)
+    raw = law if direct is None else mixed(law, direct)
     refits = refit_points(len(forecast), protocol)
-    return law, calibrated_path(law, outcomes.spike, outcomes.horizon_days, refits)
+    return raw, calibrated_path(raw, outcomes.spike, outcomes.horizon_days, refits)
+
+
+def mixed(law: FloatArray, direct: FloatArray) -> FloatArray:
+    """Mean of the log-odds of two probabilities (n,); where there is no direct one, the law alone."""
+    a, b = (special.logit(np.clip(p, PROBABILITY_CLIP, 1.0 - PROBABILITY_CLIP)) for p in (law, direct))
+    return np.asarray(np.where(np.isfinite(b), special.expit((a + b) / 2.0), law))
 
 
 def adaptive_step(kind: SeriesKind) -> float:

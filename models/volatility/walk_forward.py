@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from functools import partial
+from typing import Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from models.contracts.horizons import EMBARGO_DAYS
 from models.contracts.market import SeriesKind
 from models.risk.var import tail_path
+from models.volatility.combination import Combination, combined_paths
 from models.volatility.law import volatility_score
 from models.volatility.members import POOLED, make, members_for
 from models.volatility.outcomes import adaptive_step, outcomes_of, spike_probabilities
@@ -49,28 +51,36 @@ def walk_forward(
     Parameters
     ----------
     panel : rows of `features.volatility` of one kind, several series, or a panel built from them
-    members : names of `models.volatility.members`; None = those that compete for this kind
+    members : names of `models.volatility.members`; None = those that compete for this kind. A combination pools the
+        members before it.
 
     Returns
     -------
     One row per (model, series, origin): `model`, `series`, `horizon_days`, `origin` (date), `as_of`, `issued_at`
     (= as_of), `known_at` (when the outcome is known, embargo included; NaT while open), `rv_forecast`, `realised` (NaN
-    while open), `threshold`, `p_spike`, `score`, `var99`, `es99` (horizon
-    of one day only), `ret_next`, `managed`, `scored`. `scored` marks origins past the protocol's warm-up: only they
-    are compared and published; the earlier ones feed the error laws. Rows without a forecast are left out, so a
-    panel of short series has none.
+    while open), `threshold`, `p_spike`, `score`, `var99`, `es99` (horizon of one day only), `ret_next`, `managed`,
+    `scored`, `p_direct` (of the spike classifier, for the combination of a pool; else NaN). `scored` marks origins past
+    the protocol's warm-up: only they are compared and published; the earlier ones feed the error laws. Rows without
+    a forecast are left out, so a panel of short series has none.
     """
     built = panel if isinstance(panel, Panel) else build_panel(panel, kind)
-    frames = []
+    frames: list[pd.DataFrame] = []
+    paths: dict[str, dict[str, FloatArray]] = {}
     for member in members or members_for(kind):
         progress(f"{kind} h={horizon_days} {member}: {len(built.grids)} series")
-        if member in POOLED:
-            forecasts = pooled_paths(built, member, horizon_days, threads)
+        direct: dict[str, FloatArray] = {}
+        if member == Combination.name:
+            if not paths:
+                raise ValueError("a combination pools the members before it: name at least one")
+            paths[member] = combined_paths(built, paths, horizon_days)
+            direct = spike_paths(built, horizon_days, threads) if set(POOLED) <= set(paths) else {}
+        elif member in POOLED:
+            paths[member] = pooled_paths(built, partial(make, member, kind, horizon_days), threads)
         else:
-            forecasts = own_paths(built, member, horizon_days)
+            paths[member] = own_paths(built, member, horizon_days)
 
-        def frame(series: str, member: str = member, forecasts: dict[str, FloatArray] = forecasts) -> pd.DataFrame:
-            return _frame(built, member, series, forecasts[series], horizon_days)
+        def frame(series: str, member: str = member, direct: dict[str, FloatArray] = direct) -> pd.DataFrame:
+            return _frame(built, member, series, paths[member][series], horizon_days, direct.get(series))
 
         frames += _map(frame, built.grids, threads)
     if not frames:
@@ -106,29 +116,46 @@ def pool_refit_dates(panel: Panel) -> list[np.datetime64]:
     return list(np.arange(first, last + np.timedelta64(1, "D"), np.timedelta64(protocol.pool_refit_step, "D")))
 
 
-def pooled_paths(panel: Panel, member: str, horizon_days: int, threads: int = 1) -> dict[str, FloatArray]:
-    """Forecasts (n,) by series of a member with one fit for the panel; refit dates do not depend on each other."""
+def spike_paths(panel: Panel, horizon_days: int, threads: int = 1) -> dict[str, FloatArray]:
+    """Probabilities (n,) by series of the pooled spike classifier."""
+    from models.volatility.lightgbm_spikes import SpikeClassifier  # 3 s of import that baselines do not need
+
+    return pooled_paths(panel, partial(SpikeClassifier, panel.kind, horizon_days), threads)
+
+
+class Learner(Protocol):
+    """What is fitted to a panel and then answers for one of its series."""
+
+    def fit(self, panel: Panel, known_until: np.datetime64) -> None: ...
+
+    def forecast(self, panel: Panel, series: str, start: int = 0, stop: int | None = None) -> FloatArray: ...
+
+
+def pooled_paths(panel: Panel, fresh: Callable[[], Learner], threads: int = 1) -> dict[str, FloatArray]:
+    """Answers (n,) by series of a learner with one fit for the panel; refit dates do not depend on each other."""
     periods = spans(pool_refit_dates(panel), END_OF_TIME)
     out = {series: np.full(len(grid), np.nan) for series, grid in panel.grids.items()}
 
     def several(part: Sequence[tuple[np.datetime64, np.datetime64]]) -> None:
-        forecaster = make(member, panel.kind, horizon_days)
+        learner = fresh()
         for start, stop in part:
-            forecaster.fit(panel, start)
+            learner.fit(panel, start)
             for series, grid in panel.grids.items():
                 low, high = (int(np.searchsorted(grid.as_of, moment)) for moment in (start, stop))
                 low = max(low, first_fit(panel.protocol))
                 if low < high:
-                    out[series][low:high] = forecaster.forecast(panel, series, low, high)
+                    out[series][low:high] = learner.forecast(panel, series, low, high)
 
     _map(several, [periods[worker::threads] for worker in range(threads)], threads)
     return out
 
 
-def _frame(panel: Panel, member: str, series: str, forecast: FloatArray, horizon_days: int) -> pd.DataFrame:
+def _frame(
+    panel: Panel, member: str, series: str, forecast: FloatArray, horizon_days: int, direct: FloatArray | None
+) -> pd.DataFrame:
     grid, protocol = panel.grids[series], panel.protocol
     outcomes = outcomes_of(grid, panel.kind, protocol, horizon_days)
-    _, probability = spike_probabilities(outcomes, forecast, protocol)
+    _, probability = spike_probabilities(outcomes, forecast, protocol, direct)
     var = es = np.full(len(grid), np.nan)
     if horizon_days == 1:
         var, es, _ = tail_path(grid.ret, forecast, adaptive_step(panel.kind))
@@ -152,6 +179,7 @@ def _frame(panel: Panel, member: str, series: str, forecast: FloatArray, horizon
             "ret_next": outcomes.ret_next,
             "managed": outcomes.managed,
             "scored": np.arange(len(grid)) >= protocol.warm_up,
+            "p_direct": np.nan if direct is None else direct,
         }
     )
     return out[np.isfinite(forecast)]

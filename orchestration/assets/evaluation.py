@@ -7,6 +7,7 @@ baseline, and as model `champion` what the gate would have published at each ori
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,16 @@ class Work:
 
     @property
     def id(self) -> str:
-        return evaluation_id(self.kind.value, self.horizon_days, self.data, self.code)
+        return self._id(self.horizon_days)
+
+    @property
+    def other_id(self) -> str:
+        """Evaluation of the same rows at the panel's other horizon: the gate looks at both."""
+        (other,) = (h for h in PROTOCOLS[self.kind].horizons if h != self.horizon_days)
+        return self._id(other)
+
+    def _id(self, horizon_days: int) -> str:
+        return evaluation_id(self.kind.value, horizon_days, self.data, self.code)
 
 
 def works(workspace: Workspace) -> Iterator[Work]:
@@ -85,12 +95,17 @@ def walk_forward_forecasts(
     Grain of ml.walk_forward: one row an evaluation, model, series, horizon and origin.
     """
     lines, added = [], 0
-    for work in works(workspace):
-        reused = is_stored(workspace, work.id)
-        if not reused:
-            context.log.info(f"{work.id}: {work.rows['series'].nunique()} series, {len(work.rows)} rows")
-            added += evaluate_and_store(workspace, registry, work)
-        lines.append(_line(work, decide(read_forecasts(workspace, work.id)), reused))
+    for _, group in groupby(works(workspace), key=lambda work: work.kind):
+        panel = list(group)
+        for work in panel:
+            if not forecasts_path(workspace, work.id).is_file():
+                context.log.info(f"{work.id}: {work.rows['series'].nunique()} series, {len(work.rows)} rows")
+                make_forecasts(workspace, work)
+        for work in panel:
+            reused, decision = is_stored(workspace, work.id), decision_of(workspace, work)
+            if not reused:
+                added += evaluate_and_store(workspace, registry, work, decision)
+            lines.append(_line(work, decision, reused))
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": added,
@@ -114,32 +129,43 @@ def read_forecasts(workspace: Workspace, evaluation: str) -> pd.DataFrame:
     return pd.read_parquet(forecasts_path(workspace, evaluation))
 
 
-def evaluate_and_store(workspace: Workspace, registry: ModelRegistry, work: Work) -> int:
-    """Forecasts to Parquet, figures to MLflow, both to the warehouse; the figures last, they mark the end."""
+def decision_of(workspace: Workspace, work: Work) -> GateDecision:
+    """What the gate says to stored forecasts of both horizons."""
+    return decide(read_forecasts(workspace, work.id), read_forecasts(workspace, work.other_id))
+
+
+def make_forecasts(workspace: Workspace, work: Work) -> None:
+    """The walk-forward as Parquet, complete or not at all."""
     forecasts = walk_forward(work.rows, work.kind, work.horizon_days, threads=workspace.settings.threads)
     path = forecasts_path(workspace, work.id)
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")
     forecasts.to_parquet(fresh, index=False)
     fresh.replace(path)
-    decision, table = decide(forecasts), evaluate(forecasts)
+
+
+def evaluate_and_store(workspace: Workspace, registry: ModelRegistry, work: Work, decision: GateDecision) -> int:
+    """Figures of stored forecasts to MLflow and, with what would have been published, to the warehouse; the figures
+    come last, they mark the end."""
+    forecasts = read_forecasts(workspace, work.id)
+    published = champion_path(forecasts, work.kind, read_forecasts(workspace, work.other_id))
+    table = evaluate(forecasts)
     run_id = registry.open_run(work.id, work.id, {"panel": work.kind.value, "data_mode": workspace.mode.value})
     _log(registry, run_id, work, forecasts, decision, table)
-    return _store(workspace.warehouse, work, forecasts, decision, table, run_id, workspace.mode.value)
+    baseline = forecasts[forecasts["scored"] & (forecasts["model"] == decision.best_baseline)]
+    kept = pd.concat([baseline, published.assign(model=PUBLISHED)], ignore_index=True)
+    return _store(workspace.warehouse, work, kept, decision, table, run_id, workspace.mode.value)
 
 
 def _store(
     warehouse: Warehouse,
     work: Work,
-    forecasts: pd.DataFrame,
+    kept: pd.DataFrame,
     decision: GateDecision,
     table: pd.DataFrame,
     mlflow_run: str,
     mode: str,
 ) -> int:
-    baseline = forecasts[forecasts["scored"] & (forecasts["model"] == decision.best_baseline)]
-    published = champion_path(forecasts, work.kind).assign(model=PUBLISHED)
-    kept = pd.concat([baseline, published], ignore_index=True)
     added = warehouse.append_table(ML_WALK_FORWARD, kept.assign(evaluation_id=work.id)[list(_STORED)])
     if table.empty:
         # Too short a history to compare anything is a finding as well: one row says so.

@@ -13,10 +13,10 @@ import pandas as pd
 
 from models.contracts.market import SeriesKind
 from models.contracts.tables import ML_PROMOTIONS
-from models.validation.gate import GateDecision, decide
+from models.validation.gate import GateDecision
 from models.volatility.bundle import Bundle, fit_bundle, load_bundle
 from orchestration import keys, served_rows
-from orchestration.assets.evaluation import Work, is_stored, read_forecasts, works
+from orchestration.assets.evaluation import Work, decision_of, is_stored, read_forecasts, works
 from orchestration.resources.model_registry import BUNDLE, ModelRegistry, Version
 from orchestration.resources.workspace import Workspace
 
@@ -49,8 +49,7 @@ def promotions(
         if not is_stored(workspace, work.id):
             lines.append(f"{name}: its data or code has changed since the last evaluation, nothing is decided on that")
             continue
-        forecasts = read_forecasts(workspace, work.id)
-        decision = decide(forecasts)
+        forecasts, decision = read_forecasts(workspace, work.id), decision_of(workspace, work)
         serving = champions.get(name)
         if serving is None or serving.evaluation_id != work.id:
             bundle = fit_bundle(work.rows, work.kind, work.horizon_days, decision.champion, forecasts)

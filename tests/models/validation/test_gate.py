@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from scipy import special
 
 from models.contracts.market import SeriesKind
 from models.validation.champion_path import champion_path, champions
@@ -14,6 +15,12 @@ from models.validation.plots import forecast_against_realised, loss_over_time, r
 N = 700
 SERIES = ("A", "B", "C")
 Noise = dict[str, float]
+
+
+def _spike_probability(seen: np.ndarray, noise: float) -> np.ndarray:
+    """P(ln V > -7.1) given ln V ~ N(-8, 0.7^2) seen through a normal error."""
+    gain = 0.49 / (0.49 + noise**2)
+    return special.ndtr((-8 + gain * (seen + 8) + 7.1) / (noise * np.sqrt(gain)))
 
 
 def _frame(seed: int = 0, worst_days: bool = False, **noise: float) -> pd.DataFrame:
@@ -36,7 +43,8 @@ def _frame(seed: int = 0, worst_days: bool = False, **noise: float) -> pd.DataFr
                         "model": model, "series": series, "horizon_days": 1, "origin": as_of.tz_localize(None),
                         "as_of": as_of, "issued_at": as_of, "known_at": as_of + pd.Timedelta(days=2),
                         "rv_forecast": np.exp(log_f), "realised": np.exp(log_v),
-                        "threshold": np.exp(-8 + 0.9), "p_spike": 1 / (1 + np.exp(-(log_f + 7.1))), "score": 50.0,
+                        "threshold": np.exp(-7.1), "score": 50.0,
+                        "p_spike": _spike_probability(log_f + size**2 / 2, size),
                         "var99": 2.33 * np.exp(log_f / 2), "es99": 2.67 * np.exp(log_f / 2),
                         "ret_next": rng.normal(size=N) * np.exp(log_v / 2), "managed": False,
                         "scored": np.arange(N) >= 50,
@@ -75,6 +83,47 @@ def test_a_model_that_misses_the_worst_days_is_refused_although_the_cap_forgives
     assert figures["ratio"] < 1
     assert figures["ratio_uncapped"] > 1
     assert "under-forecasts the worst days" in decision.reasons[-1]
+
+
+@pytest.mark.parametrize(
+    ("change", "because"),
+    [
+        ({}, "lightgbm accepted"),
+        ({"p_spike": 2.0}, "its spike probabilities are off by"),
+        ({"var99": 0.7}, "of the days lost more than VaR 99"),
+        ({"var99": 2.0}, "0.00% of the days lost more than VaR 99"),
+    ],
+)
+def test_probabilities_and_tails_that_may_not_be_published_refuse_a_challenger(change: Noise, because: str) -> None:
+    frame = _frame(**{**BASE, "lightgbm": 0.3})
+    for column, factor in change.items():
+        own = frame["model"] == "lightgbm"
+        frame.loc[own, column] = np.minimum(frame.loc[own, column] * factor, 1.0)
+    decision = decide(frame)
+    assert decision.champion == ("log_har" if change else "lightgbm")
+    assert because in " / ".join(decision.reasons)
+
+
+def _weekly(advantage: float) -> pd.DataFrame:
+    """Members whose losses share the noise of overlapping weeks: an advantage alone takes years to be seen."""
+    frame = _frame(**{**BASE, "lightgbm": 0.5}).sort_values(["model", "series", "as_of"])
+    for model, size in {**BASE, "lightgbm": 0.5 - advantage}.items():
+        rng = np.random.default_rng(len(model))
+        for series in SERIES:
+            rows = (frame["model"] == model) & (frame["series"] == series)
+            week = np.convolve(rng.normal(0, size, N + 6), np.ones(7), "valid") / np.sqrt(7)
+            frame.loc[rows, "rv_forecast"] = frame.loc[rows, "realised"] * np.exp(week - size**2 / 2)
+    return frame.assign(horizon_days=7)
+
+
+def test_evidence_of_the_other_horizon_counts() -> None:
+    week, day = _weekly(0.005), _frame(**{**BASE, "lightgbm": 0.3})
+    assert decide(week).champion == "log_har"
+    assert "could be chance" in decide(week).reasons[-1]
+    assert decide(week, day).champion == "lightgbm"
+    assert decide(week, _frame(**{**BASE, "lightgbm": 0.6})).champion == "log_har"
+    worse = decide(_weekly(-0.1), day)
+    assert worse.champion == "log_har", "a challenger that is worse at this horizon is not helped by the other one"
 
 
 def test_a_series_that_a_member_cannot_forecast_is_told() -> None:

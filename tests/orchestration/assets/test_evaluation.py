@@ -8,12 +8,19 @@ import pytest
 
 from models.contracts.market import SeriesKind
 from models.contracts.tables import ML_EVALUATIONS
-from orchestration.assets.evaluation import Work, evaluate_and_store, is_stored, read_forecasts
+from orchestration.assets.evaluation import (
+    Work,
+    decision_of,
+    evaluate_and_store,
+    is_stored,
+    make_forecasts,
+    read_forecasts,
+)
 from orchestration.resources.model_registry import ModelRegistry
 from orchestration.resources.workspace import Workspace
 
 
-@pytest.mark.parametrize(("days", "forecasts"), [(7, 0), (400, 5 * 35)])
+@pytest.mark.parametrize(("days", "forecasts"), [(7, 0), (400, 6 * 35)])
 def test_a_short_history_is_an_evaluation_without_figures(
     workspace: Workspace, registry: ModelRegistry, days: int, forecasts: int
 ) -> None:
@@ -26,8 +33,11 @@ def test_a_short_history_is_an_evaluation_without_figures(
             "ret": rng.normal(0.0, 0.02, days),
         }
     )
-    work = Work(SeriesKind.CANDLES, 1, rows, "data", "code")
-    evaluate_and_store(workspace, registry, work)
+    work, other = (Work(SeriesKind.CANDLES, horizon, rows, "data", "code") for horizon in (1, 7))
+    assert (work.other_id, other.other_id) == (other.id, work.id)
+    for one in (work, other):
+        make_forecasts(workspace, one)
+    evaluate_and_store(workspace, registry, work, decision_of(workspace, work))
     assert is_stored(workspace, work.id)
     assert len(read_forecasts(workspace, work.id)) == forecasts
     stored = workspace.warehouse.rows(f"select model, series, rows from {ML_EVALUATIONS}")

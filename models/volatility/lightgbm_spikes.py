@@ -1,0 +1,86 @@
+"""Pooled gradient boosting of the spike itself: P(V > threshold) straight from the inputs, without a law of errors.
+
+The distance from the log-HAR-X forecast to the series' own threshold enters beside the design, so one pool serves
+series whose usual levels differ. Its probability is mixed with that of the law (`outcomes.mixed`): the law knows how
+wrong the forecast has been, the trees which days are unlike others.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.contracts.horizons import PROTOCOLS
+from models.contracts.market import SeriesKind
+from models.volatility.design import Design, build_design
+from models.volatility.har_x import LogHarX
+from models.volatility.lightgbm_forecaster import MAX_POOL_ROWS, boost, loaded, rounds_for
+from models.volatility.outcomes import Outcomes, outcomes_of
+from models.volatility.panel import Panel
+from models.volatility.targets import training_stop
+
+FloatArray = NDArray[np.float64]
+
+MIN_SPIKES = 30  # in the pool: fewer teach the trees nothing that the law does not know
+DISTANCE = "distance_to_threshold"
+
+
+class SpikeClassifier:
+    """Same calls as a forecaster, but `forecast` answers a probability: NaN before the pool holds 30 spikes."""
+
+    def __init__(self, kind: SeriesKind, horizon_days: int, threads: int = 1) -> None:
+        self.kind, self.horizon_days, self.threads = kind, horizon_days, threads
+        self.base = LogHarX(kind, horizon_days)
+        self._text = ""
+        self._seen: tuple[Panel, Design, dict[str, Outcomes]] | None = None
+
+    def fit(self, panel: Panel, known_until: np.datetime64) -> None:
+        """Learn from rows whose outcome, plus embargo, is known at `known_until`; managed rows do not count."""
+        self.base.fit(panel, known_until)
+        moments, inputs, labels = [], [], []
+        _, outcomes = self._inputs(panel)
+        for series, grid in panel.grids.items():
+            stop = training_stop(grid.rows_until(known_until) - 1, self.horizon_days)
+            rows, spike = self._rows(panel, series, 0, stop), outcomes[series].spike[:stop]
+            usable = np.isfinite(spike) & np.isfinite(rows[:, -1]) & ~outcomes[series].managed[:stop]
+            moments.append(grid.as_of[:stop][usable])
+            inputs.append(rows[usable])
+            labels.append(spike[usable])
+        moment, label = np.concatenate(moments), np.concatenate(labels)
+        newest = np.sort(np.argsort(moment, kind="stable")[-MAX_POOL_ROWS:])
+        if label[newest].sum() < MIN_SPIKES:
+            return
+        names = (*self._inputs(panel)[0].names, DISTANCE)
+        data = np.concatenate(inputs)[newest], label[newest]
+        self._text = boost(*data, names, "binary", rounds_for(self.horizon_days), self.threads)
+
+    def forecast(self, panel: Panel, series: str, start: int = 0, stop: int | None = None) -> FloatArray:
+        """(rows,) probability that the target exceeds the threshold known at the row."""
+        rows = self._rows(panel, series, start, stop)
+        out = np.full(len(rows), np.nan)
+        usable = np.isfinite(rows[:, -1])
+        if self._text and usable.any():
+            out[usable] = loaded(self._text).predict(rows[usable], num_threads=self.threads)
+        return out
+
+    def state(self) -> dict[str, Any]:
+        return {"base": self.base.state(), "booster": self._text}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.base.restore(state["base"])
+        self._text = state["booster"]
+
+    def _rows(self, panel: Panel, series: str, start: int, stop: int | None) -> NDArray[np.float32]:
+        design, outcomes = self._inputs(panel)
+        forecast = self.base.forecast(panel, series, start, stop)
+        distance = np.log(outcomes[series].threshold[start:stop] / forecast)
+        return np.column_stack([design.rows[series][start:stop], distance.astype(np.float32)])
+
+    def _inputs(self, panel: Panel) -> tuple[Design, dict[str, Outcomes]]:
+        if self._seen is None or self._seen[0] is not panel:
+            protocol = PROTOCOLS[self.kind]
+            outcomes = {s: outcomes_of(g, self.kind, protocol, self.horizon_days) for s, g in panel.grids.items()}
+            self._seen = (panel, build_design(panel), outcomes)
+        return self._seen[1], self._seen[2]
