@@ -45,7 +45,7 @@ class Effort:
     walked: tuple[str, ...] | None
 
 
-REGULAR = Effort(series=2, rows=1100, cuts=2, fits=1, changes=1, walked=("ewma", "log_har", "log_har_x"))
+REGULAR = Effort(series=2, rows=1100, cuts=2, fits=1, changes=1, walked=("ewma", "log_har", "log_har_x", "combination"))
 THOROUGH = Effort(series=8, rows=4000, cuts=8, fits=3, changes=len(CHANGES), walked=None)
 
 
@@ -105,9 +105,9 @@ def feature_findings(sample: Sample, kind: SeriesKind, horizon_days: int) -> Ite
 def member_findings(sample: Sample, kind: SeriesKind, horizon_days: int) -> Iterator[Finding]:
     """Each member: what its fit keeps of open labels, and whether it then looks ahead of the row it speaks from."""
     fits = subjects.Fits(kind, horizon_days, sample.rows)
-    compete = members_for(kind)
+    compete = subjects.fitted_members(kind)
     labelled = {name: fits.learned(name) for name in compete if name not in subjects.LABEL_FREE}
-    labelled["error laws and calibration"] = fits.laws()
+    labelled |= {"error laws and calibration": fits.laws(), "weights of the combination": fits.pool()}
     unlabelled = {name: fits.learned(name) for name in compete if name in subjects.LABEL_FREE}
     yield from open_labels(labelled, sample.rows, sample.fits, True, sample.changes)
     yield from open_labels(unlabelled, sample.rows, sample.fits, False, sample.changes)
@@ -115,7 +115,7 @@ def member_findings(sample: Sample, kind: SeriesKind, horizon_days: int) -> Iter
         purged(training, fitted_at, subjects.EMBARGO, "training rows")
         for fitted_at, training in subjects.training_sets(kind, horizon_days, sample.rows)
     )
-    said = subjects.forecasts_of([fits.member(name, sample.fits[-1]) for name in compete], kind)
+    said = subjects.forecasts_of({name: fits.member(name, sample.fits[-1]) for name in compete}, kind)
     tolerance = subjects.PRODUCT_TOLERANCE
     yield cut_and_compare(said, sample.rows, sample.cuts, "forecasts of fitted members", tolerance=tolerance)
 

@@ -9,27 +9,28 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.contracts.horizons import EMBARGO_DAYS
+from models.contracts.horizons import EMBARGO_DAYS, PROTOCOLS
 from models.contracts.market import SeriesKind
 from models.validation.champion_path import champion_path
 from models.validation.leaks import Build, Fit
 from models.validation.placebo import Learn
+from models.volatility.combination import Combination, pooling
 from models.volatility.design import build_design
-from models.volatility.forecaster import Forecaster
-from models.volatility.members import make
+from models.volatility.members import POOLED, make, members_for
 from models.volatility.outcomes import outcomes_of, spike_probabilities
 from models.volatility.panel import Grid, Panel, build_panel
 from models.volatility.targets import forward_mean, training_stop
-from models.volatility.walk_forward import walk_forward
+from models.volatility.walk_forward import END_OF_TIME, walk_forward
 
 FloatArray = NDArray[np.float64]
 
+SPIKES = "spike classifier"
 LABEL_FREE = ("ewma", "garch")  # members that weigh the days up to the fit instead of learning an outcome
 SAID = ("rv_forecast", "threshold", "p_spike", "score", "var99", "es99", "managed", "scored")
 # A matrix product takes rows in blocks: how many there are decides about the last bits.
@@ -73,13 +74,16 @@ def said_without_a_fit(kind: SeriesKind, horizon_days: int) -> Build:
 
 
 def published(kind: SeriesKind, horizon_days: int, members: Sequence[str], threads: int = 1) -> Build:
-    """Walk-forward forecasts of `members`, and what the gate would have published of them (series `NAME published`)."""
+    """Walk-forward forecasts of `members` (series `NAME MEMBER`), and what the gate, which looks at the panel's other
+    horizon as well, would have published of them (series `NAME published`)."""
+    (elsewhere,) = (days for days in PROTOCOLS[kind].horizons if days != horizon_days)
 
     def build(rows: pd.DataFrame) -> pd.DataFrame:
-        forecasts = walk_forward(rows, kind, horizon_days, members, threads)
+        panel = build_panel(rows, kind)
+        forecasts, other = (walk_forward(panel, kind, days, members, threads) for days in (horizon_days, elsewhere))
         parts = [forecasts.assign(series=forecasts["series"] + " " + forecasts["model"])]
         if len(forecasts):
-            chosen = champion_path(forecasts, kind)
+            chosen = champion_path(forecasts, kind, other)
             parts.append(chosen.assign(series=chosen["series"] + " published"))
         said = pd.concat(parts, ignore_index=True)[["series", "as_of", *SAID]]
         return said.astype({"managed": float, "scored": float})
@@ -87,12 +91,33 @@ def published(kind: SeriesKind, horizon_days: int, members: Sequence[str], threa
     return build
 
 
-def forecasts_of(members: Sequence[Forecaster], kind: SeriesKind) -> Build:
+class Member(Protocol):
+    """What is fitted, answers for each row, and can be written down."""
+
+    def fit(self, panel: Panel, known_until: np.datetime64) -> None: ...
+
+    def forecast(self, panel: Panel, series: str, start: int = 0, stop: int | None = None) -> FloatArray: ...
+
+    def state(self) -> dict[str, Any]: ...
+
+
+def fitted_members(kind: SeriesKind) -> tuple[str, ...]:
+    """What is fitted for a panel, by name: all members but the combination, which is its parts and their weights, and
+    where there is a pool the classifier of spikes."""
+    compete = members_for(kind)
+    parts = tuple(name for name in compete if name != Combination.name)
+    return (*parts, SPIKES) if set(POOLED) <= set(parts) else parts
+
+
+def forecasts_of(members: Mapping[str, Member], kind: SeriesKind) -> Build:
     """What fitted members say of every row."""
 
     def build(rows: pd.DataFrame) -> pd.DataFrame:
         panel = build_panel(rows, kind)
-        return _stacked((grid, {m.name: m.forecast(panel, s) for m in members}) for s, grid in panel.grids.items())
+        return _stacked(
+            (grid, {name: member.forecast(panel, series) for name, member in members.items()})
+            for series, grid in panel.grids.items()
+        )
 
     return build
 
@@ -106,7 +131,7 @@ class Fits:
         self.panel = build_panel(rows, kind)
         self._last = (rows, self.panel)
 
-    def member(self, name: str, moment: pd.Timestamp) -> Forecaster:
+    def member(self, name: str, moment: pd.Timestamp) -> Member:
         """A member fitted to the rows as they are."""
         return self._fitted(name, self.panel, moment)
 
@@ -144,8 +169,23 @@ class Fits:
 
         return fit
 
-    def _fitted(self, name: str, panel: Panel, moment: pd.Timestamp) -> Forecaster:
-        member = make(name, self.kind, self.horizon_days)
+    def pool(self) -> Fit:
+        """What the combination keeps at a moment: the weights and the scale up to it, from outcomes that may be changed
+        and forecasts (EWMA, HAR) that are not."""
+        paths = {}
+        for name in ("ewma", "har"):
+            member = self._fitted(name, self.panel, pd.Timestamp(END_OF_TIME, tz="UTC"))
+            paths[name] = {series: member.forecast(self.panel, series) for series in self.panel.grids}
+
+        def fit(changed: pd.DataFrame, moment: pd.Timestamp) -> str:
+            found = pooling(self._panel_of(changed), paths, self.horizon_days)
+            until = {series: grid.rows_until(_naive(moment)) for series, grid in self.panel.grids.items()}
+            return _text([part[s][:stop] for part in (found.weights, found.scale) for s, stop in until.items()])
+
+        return fit
+
+    def _fitted(self, name: str, panel: Panel, moment: pd.Timestamp) -> Member:
+        member = _fresh(name, self.kind, self.horizon_days)
         member.fit(panel, _naive(moment))
         return member
 
@@ -194,6 +234,14 @@ def _stacked(parts: Iterable[tuple[Grid, Mapping[str, FloatArray | NDArray[np.fl
 def _design(panel: Panel) -> Iterator[Mapping[str, NDArray[np.float32]]]:
     design = build_design(panel)
     return (dict(zip(design.names, design.rows[series].T, strict=True)) for series in panel.grids)
+
+
+def _fresh(name: str, kind: SeriesKind, horizon_days: int) -> Member:
+    if name != SPIKES:
+        return make(name, kind, horizon_days)
+    from models.volatility.lightgbm_spikes import SpikeClassifier  # 3 s of import that baselines do not need
+
+    return SpikeClassifier(kind, horizon_days)
 
 
 def _text(said: Sequence[FloatArray], state: Mapping[str, Any] | None = None) -> str:
