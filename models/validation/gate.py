@@ -158,7 +158,7 @@ def _joint_p(model: str, capped: pd.DataFrame, elsewhere: pd.DataFrame | None) -
         (losses[model] - losses[base]) / losses[base].mean()
         for losses, base in ((losses, best_baseline(losses.mean())) for losses in (capped, elsewhere))
     ]
-    both = pd.concat(advantage, axis=1).dropna().mean(axis=1).to_numpy()
+    both = pd.concat(advantage, axis=1, sort=True).dropna().mean(axis=1).to_numpy()
     return diebold_mariano(both, np.zeros(len(both)), LONGEST_HORIZON)[1]
 
 
