@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from models.contracts.market import SeriesKind
 from models.validation import leak_subjects as subjects
 from models.validation.leak_histories import CHANGES, HOLE_ROWS
 from models.validation.leaks import (
+    Build,
     Finding,
     cut_and_compare,
     future_change,
@@ -86,7 +88,8 @@ def probe(
 
 def feature_findings(sample: Sample, kind: SeriesKind, horizon_days: int) -> Iterator[Finding]:
     """Cut, cut in a hole and changed future of all that needs no fit; warm-up of each feature."""
-    build, name = subjects.said_without_a_fit(kind, horizon_days), "features, inputs and outcomes"
+    build = _once(subjects.said_without_a_fit(kind, horizon_days), sample.rows)
+    name = "features, inputs and outcomes"
     yield cut_and_compare(build, sample.rows, sample.cuts, name)
     yield cut_and_compare(build, sample.rows, sample.cuts, name, hole=HOLE_ROWS)
     yield future_change(build, sample.rows, sample.cuts, name, sample.changes)
@@ -126,7 +129,7 @@ def path_findings(
     """The walk-forward as a whole, and what would have been published of it."""
     compete = members_for(kind)
     walked = [name for name in effort.walked or compete if name in compete]
-    build = subjects.published(kind, horizon_days, walked, threads)
+    build = _once(subjects.published(kind, horizon_days, walked, threads), sample.rows)
     cuts = sample.cuts[-effort.fits :]
     yield cut_and_compare(build, sample.rows, cuts, "walk-forward", tolerance=subjects.PRODUCT_TOLERANCE)
     yield future_change(build, sample.rows, cuts[-1:], "walk-forward", sample.changes)
@@ -164,6 +167,12 @@ def _pick(calendars: Sequence[Sequence[pd.Timestamp]], count: int, rng: np.rando
         return []
     chosen = [usable[int(rng.integers(len(usable)))] for _ in range(count)]
     return sorted({calendar[int(rng.integers(len(calendar)))] for calendar in chosen})
+
+
+def _once(build: Build, rows: pd.DataFrame) -> Build:
+    """`build`, which answers for the whole history `rows` once for all probes."""
+    whole = cache(lambda: build(rows))
+    return lambda history: whole() if history is rows else build(history)
 
 
 def _put_to_placebo(kind: SeriesKind, effort: Effort) -> tuple[str, ...]:
