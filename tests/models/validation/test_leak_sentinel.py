@@ -104,3 +104,20 @@ def test_a_market_that_is_too_young_is_said_to_be_unprobed(panel_rows: Panels) -
     (found,) = probe(panel_rows(SeriesKind.RANGES, days=900), SeriesKind.RANGES, 1, seed=1)
     assert found.verdict == "not probed"
     assert "1050 rows" in found.first
+
+
+@pytest.mark.parametrize(
+    ("series", "members"),
+    [(6, ("ewma", "log_har", "log_har_x")), (1, ("ewma", "log_har", "lightgbm"))],
+    ids=["later-series", "later-member"],
+)
+def test_who_comes_later_moves_nothing_of_the_past(panel_rows: Panels, series: int, members: tuple[str, ...]) -> None:
+    """Four of six coins begin after two, and have their first fit after the cut; trees wait for 800 rows of the pool,
+    which one coin has long after its baselines can be judged. Neither refit dates nor what is published may know."""
+    rows = panel_rows(SeriesKind.CANDLES, days=900, series=series)
+    calendar = rows.loc[rows["series"] == "AAA", "as_of"].reset_index(drop=True)
+    late = ~rows["series"].isin(["AAA", "BBB"]) & (rows["as_of"] < calendar[420])
+    rows = rows[~late].reset_index(drop=True)
+    build = subjects.published(SeriesKind.CANDLES, 1, members)
+    found = cut_and_compare(build, rows, [calendar[760]], "walk-forward", tolerance=subjects.PRODUCT_TOLERANCE)
+    assert (found.verdict, found.first) == ("clean", "")
