@@ -4,7 +4,14 @@ import dagster as dg
 
 from orchestration import dbt
 from orchestration.assets import evaluation, housekeeping, ingest, keeping, promotion, quality, regimes, scoring
-from orchestration.checks import feature_checks, model_checks, raw_expectations, regime_checks, score_checks
+from orchestration.checks import (
+    feature_checks,
+    leak_checks,
+    model_checks,
+    raw_expectations,
+    regime_checks,
+    score_checks,
+)
 from orchestration.dbt_command import target_folder
 from orchestration.folders import artifacts
 from orchestration.jobs import asset_jobs
@@ -40,6 +47,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *raw_expectations.raw_checks(),
             *feature_checks.CHECKS,
             *model_checks.CHECKS,
+            *leak_checks.CHECKS,
             *score_checks.CHECKS,
             *regime_checks.CHECKS,
         ],

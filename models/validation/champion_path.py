@@ -5,12 +5,15 @@ A walk-forward compares members with hindsight; this path does not. It is what m
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import numpy as np
 import pandas as pd
 
 from models.contracts.horizons import PROTOCOLS
 from models.contracts.market import SeriesKind
 from models.validation.evaluation import comparable, panel_losses
-from models.validation.gate import choose
+from models.validation.gate import MIN_DATES, choose
 
 INCOMPLETE = 100.0  # rank penalty of a forecast without a spike probability
 
@@ -22,17 +25,32 @@ def champions(walk_forward: pd.DataFrame, kind: SeriesKind, other: pd.DataFrame 
     count as evidence. `other`: the walk-forward of the panel's other horizon, which is evidence as well.
     """
     horizon = int(walk_forward["horizon_days"].iloc[0])
-    rows = comparable(walk_forward, scored_only=False)
-    capped, uncapped, known_at = panel_losses(rows), panel_losses(rows, "loss_uncapped"), _known_at(rows)
-    elsewhere = comparable(other if other is not None else walk_forward.iloc[:0], scored_only=False)
-    theirs, known_there = panel_losses(elsewhere), _known_at(elsewhere)
     step = pd.Timedelta(days=PROTOCOLS[kind].pool_refit_step)
     dates = pd.date_range(walk_forward["as_of"].min(), walk_forward["as_of"].max(), freq=step)
-    chosen = []
-    for date in dates:
-        there = theirs[known_there <= date]
-        chosen.append(choose(capped[known_at <= date], uncapped[known_at <= date], horizon, there).champion)
+    here, there = (_known_by(rows, dates) for rows in (walk_forward, other if other is not None else walk_forward[:0]))
+    chosen = [
+        choose(capped, uncapped, horizon, theirs).champion
+        for (capped, uncapped), (theirs, _) in zip(here, there, strict=True)
+    ]
     return pd.Series(chosen, dates)
+
+
+def _known_by(walk_forward: pd.DataFrame, dates: pd.DatetimeIndex) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """At each date, the panel's losses (capped, not capped) whose outcomes are known by then, over the members that can
+    be judged by then. A member that comes later must not take its rows from those that were there."""
+    counts = walk_forward[walk_forward["realised"].notna() & ~walk_forward["managed"]]
+    judged_from = {
+        str(model): np.sort(part["known_at"].dropna().unique())[MIN_DATES - 1 : MIN_DATES]
+        for model, part in counts.groupby("model")
+    }
+    made: dict[tuple[str, ...], tuple[pd.DataFrame, pd.DataFrame, pd.Series]] = {}
+    for date in dates:
+        names = tuple(model for model, moment in judged_from.items() if len(moment) and moment[0] <= date)
+        if names not in made:
+            rows = comparable(walk_forward[walk_forward["model"].isin(names)], scored_only=False)
+            made[names] = panel_losses(rows), panel_losses(rows, "loss_uncapped"), _known_at(rows)
+        capped, uncapped, known_at = made[names]
+        yield capped[known_at <= date], uncapped[known_at <= date]
 
 
 def _known_at(rows: pd.DataFrame) -> pd.Series:

@@ -180,7 +180,7 @@ def _joint_p(model: str, capped: pd.DataFrame, elsewhere: pd.DataFrame | None) -
     for losses in (capped, elsewhere):
         base = losses[baseline_in_force(losses, LONGEST_HORIZON)]
         advantage.append((losses[model] - base) / base.mean())
-    both = pd.concat(advantage, axis=1).dropna().mean(axis=1).to_numpy()
+    both = pd.concat(advantage, axis=1, sort=True).dropna().mean(axis=1).to_numpy()
     return diebold_mariano(both, np.zeros(len(both)), LONGEST_HORIZON)[1]
 
 

@@ -106,13 +106,17 @@ def own_paths(panel: Panel, member: str, horizon_days: int) -> dict[str, FloatAr
 
 
 def pool_refit_dates(panel: Panel) -> list[np.datetime64]:
-    """Refit dates of the pool: from the day on which a quarter of the series has its first own fit."""
+    """Refit dates of the pool: from the day on which a quarter of the series that have begun by then have their first
+    own fit. Series that begin later do not count: they would move dates of the past."""
     protocol = panel.protocol
     fit = first_fit(protocol)
+    begun = np.sort([grid.as_of[0] for grid in panel.grids.values()])
     starts = sorted(grid.as_of[fit] for grid in panel.grids.values() if len(grid) > fit)
-    if not starts:
+    enough = (date for fitted, date in enumerate(starts) if fitted >= np.searchsorted(begun, date, side="right") // 4)
+    first = next(enough, None)
+    if first is None:
         return []
-    first, last = starts[len(starts) // 4], max(grid.as_of[-1] for grid in panel.grids.values())
+    last = max(grid.as_of[-1] for grid in panel.grids.values())
     return list(np.arange(first, last + np.timedelta64(1, "D"), np.timedelta64(protocol.pool_refit_step, "D")))
 
 

@@ -4,6 +4,7 @@ dbt's own tests stand beside these; here is what needs two clocks.
 """
 
 import dagster as dg
+import pandas as pd
 
 from models.contracts.market import DataMode
 from models.contracts.tables import OPS_SERIES
@@ -14,6 +15,7 @@ from orchestration.sources.provider import LIVE_WITHIN
 
 # Share of a series' last thirty days that may lack a variance before somebody should look: a week of every month.
 MAX_SHARE_MISSING = 0.25
+_RECENT = "45 days"  # of features that a tick looks at; `ballast leaks` looks at all of them
 _OFFENDERS = 5
 
 
@@ -24,8 +26,20 @@ def no_future_knowledge(context: dg.AssetCheckExecutionContext, workspace: Works
     Two things may come later: a series that is published some time after its slot has closed, and a live row that
     was followed late. The latter is dated by its arrival for `LIVE_WITHIN`, by its publication after that.
     """
+    found = known_late(workspace, _RECENT)
+    first = [f"{r['series']} {r['as_of']}: known {r['known_at']}" for r in found.head(_OFFENDERS).to_dict("records")]
+    return dg.AssetCheckResult(passed=found.empty, metadata={"rows": len(found), "offenders": "\n".join(first)})
+
+
+def known_late(workspace: Workspace, within: str | None = None) -> pd.DataFrame:
+    """Rows (`series`, `as_of`, `known_at`) known later than their moment allows, the newest first.
+
+    Parameters
+    ----------
+    within : interval before the newest row that is looked at; None = the whole history
+    """
     late = LIVE_WITHIN.total_seconds() if workspace.mode is DataMode.LIVE else 0.0
-    found = workspace.warehouse.read(
+    return workspace.warehouse.read(
         f"""
         with allowed as (
             select id, max(publication_lag_s - case interval when '1h' then 3600 else 86400 end) as beyond_s
@@ -34,14 +48,14 @@ def no_future_knowledge(context: dg.AssetCheckExecutionContext, workspace: Works
             group by id
         )
         select f.series, f.as_of, f.known_at from {FEATURES} f join allowed a on a.id = f.series
-        where f.as_of > (select max(as_of) from {FEATURES}) - interval '45 days'
+        where f.as_of > coalesce(
+                (select max(as_of) from {FEATURES}) - cast(:within as interval), '-infinity'::timestamptz
+            )
             and f.known_at > f.as_of + (greatest(a.beyond_s, 0) + :late) * interval '1 second'
         order by f.as_of desc
         """,
-        {"late": late},
+        {"late": late, "within": within},
     )
-    first = [f"{r['series']} {r['as_of']}: known {r['known_at']}" for r in found.head(_OFFENDERS).to_dict("records")]
-    return dg.AssetCheckResult(passed=found.empty, metadata={"rows": len(found), "offenders": "\n".join(first)})
 
 
 @dg.asset_check(asset=keys.VOLATILITY_FEATURES, name="share_missing")

@@ -38,7 +38,7 @@ def on_test_server(environment: Put, server_url: str, template_database: str) ->
         connection.execute(text(f"drop database {prefix}_simulated with (force)"))
 
 
-WORDS = ("run", "up", "down", "status", "doctor", "migrate", "gaps", "clean-state", "dbt-parse")
+WORDS = ("run", "up", "down", "status", "doctor", "migrate", "gaps", "leaks", "clean-state", "dbt-parse")
 
 
 @pytest.mark.parametrize("word", WORDS)
@@ -59,6 +59,8 @@ def test_every_command_explains_itself(word: str, capsys: pytest.CaptureFixture[
         ({"DATABASE_URL": "postgresql://u:hidden@127.0.0.1:1/x"}, ["gaps"], "does not answer"),
         ({}, ["gaps"], "market simulated has no data yet: run `make run MARKET=simulated` first"),
         ({}, ["quality", "report"], "has no data yet"),
+        ({}, ["leaks"], "has no data yet"),
+        ({}, ["leaks", "--seed", "-1"], "--seed: a number from 0 on"),
         ({}, ["forecasts", "export", "--out", "f.csv"], "has no data yet"),
     ],
 )
@@ -140,7 +142,7 @@ def test_down_when_nothing_is_up(environment: Put, capsys: pytest.CaptureFixture
 
 @pytest.mark.parametrize("arguments", [["status"], ["gaps"], ["gaps", "--all"], ["quality", "report", "--all"],
                                        ["models", "list"], ["models", "ledger"],
-                                       ["models", "ledger", "--at", "2026-01-01"], ["keeper", "status"]])  # fmt: skip
+                                       ["models", "ledger", "--at", "2026-01-01"], ["keeper", "status"], ["leaks"]])  # fmt: skip
 def test_reading_commands_on_an_empty_warehouse(
     on_test_server: None, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
