@@ -12,7 +12,14 @@ import pandas as pd
 from orchestration.settings import PROJECT_ROOT
 
 # Whoever changes a forecast or its evaluation lives here; wiring does not change a number.
-_NUMERICAL = ("models/contracts", "models/timeseries", "models/volatility", "models/validation", "models/risk")
+_NUMERICAL = (
+    "models/contracts",
+    "models/timeseries",
+    "models/regimes",
+    "models/volatility",
+    "models/validation",
+    "models/risk",
+)
 _SHORT = 16  # hex digits: 64 bits, plenty for a few thousand evaluations and short enough to read
 
 

@@ -26,7 +26,7 @@ from models.regimes.sample import MIN_DAYS, days_in_each, shortage
 from models.regimes.states import NO_STATE, VOLATILITY_REGIMES, Method
 from models.regimes.trend import trend_of, trend_strength
 from models.volatility.outcomes import managed
-from models.volatility.panel import Grid, TimeArray
+from models.volatility.panel import Grid, Panel, TimeArray
 from models.volatility.targets import first_fit, spans
 
 FloatArray = NDArray[np.float64]
@@ -135,6 +135,17 @@ def regimes_of(
         for method, word in told.items()
     ]
     return pd.concat(frames, ignore_index=True)[list(COLUMNS)]
+
+
+def known_regimes(panel: Panel) -> pd.DataFrame:
+    """`series`, `as_of`, `regime` (label of the chain, None without one) of every origin of a panel, as it could be
+    said then: what an evaluation is looked at by."""
+    found = []
+    for grid in panel.grids.values():
+        chains = chains_until_now(observed(grid, panel.kind), grid.as_of, panel.protocol)
+        rows = regimes_of(grid, panel.kind, panel.protocol, chains)
+        found.append(rows.loc[rows["method"] == Method.HMM.value, ["series", "as_of", "label"]])
+    return pd.concat(found, ignore_index=True).rename(columns={"label": "regime"})
 
 
 def _by_chain(x: FloatArray, as_of: TimeArray, chains: Sequence[FittedChain], protocol: Protocol, first: int) -> _Told:

@@ -54,7 +54,7 @@ def with_regimes(walk_forward: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFra
     strange = sorted(set(known["regime"]) - {str(regime) for regime in VOLATILITY_REGIMES})
     if strange:
         raise ValueError(f"{strange} are no regimes: choose from {[str(r) for r in VOLATILITY_REGIMES]}")
-    rows = comparable(walk_forward)
+    rows = comparable(walk_forward.drop(columns="regime", errors="ignore"))
     return rows.merge(known, on=["series", "as_of"], how="inner", validate="many_to_one")
 
 
@@ -123,7 +123,11 @@ def regime_floor(
     for model in (challenger, baseline):
         if model not in whole:
             raise ValueError(f"no comparable row of {model!r}: the frame holds {list(whole.columns)}")
-    rows = with_regimes(walk_forward, labels)
+    return floor_of(with_regimes(walk_forward, labels), challenger, baseline, max_ratio)
+
+
+def floor_of(rows: pd.DataFrame, challenger: str, baseline: str, max_ratio: float = MAX_RATIO) -> Floor:
+    """The same verdict from comparable rows that carry their `regime` (rows without one do not count)."""
     ratios: dict[str, float] = {}
     reasons, untested = [], []
     for regime in VOLATILITY_REGIMES:

@@ -20,6 +20,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
+from models.validation.by_regime import floor_of
 from models.validation.confidence_set import confidence_set
 from models.validation.evaluation import best_baseline, comparable, panel_losses
 from models.validation.fitness import unfit
@@ -69,7 +70,7 @@ def decide(walk_forward: pd.DataFrame, other: pd.DataFrame | None = None) -> Gat
     rows = comparable(walk_forward)
     elsewhere = panel_losses(comparable(other)) if other is not None and len(other) else None
     losses = panel_losses(rows)
-    refused = _refused(rows, losses, horizon) if len(losses) >= MIN_DATES else {}
+    refused = _refused(rows, horizon) if len(losses) >= MIN_DATES else {}
     decision = choose(losses, panel_losses(rows, "loss_uncapped"), horizon, elsewhere, refused)
     return replace(decision, reasons=(*decision.reasons, *_left_out(walk_forward, rows)))
 
@@ -125,9 +126,14 @@ def preferred(losses: pd.DataFrame, names: Sequence[str], reference: str, horizo
     return str(losses[better].mean().idxmin()) if better else reference
 
 
-def _refused(rows: pd.DataFrame, losses: pd.DataFrame, horizon: int) -> dict[str, list[str]]:
-    """Objections to challengers beside their mean losses: calibration, tails, the model confidence set."""
+def _refused(rows: pd.DataFrame, horizon: int) -> dict[str, list[str]]:
+    """Objections to challengers beside their mean losses: calibration, tails, the floor in every regime, the model
+    confidence set."""
     found = {str(model): unfit(own) for model, own in rows.groupby("model") if model not in BASELINES}
+    losses = panel_losses(rows)
+    if "regime" in rows:
+        for model, objections in found.items():
+            objections += floor_of(rows, model, baseline_in_force(losses, horizon)).reasons
     if not np.isfinite(losses.to_numpy()).all():
         return found  # its losses are not finite, which is objected to anyway
     best = confidence_set(losses, horizon)

@@ -18,10 +18,12 @@ from models.contracts.horizons import PROTOCOLS
 from models.contracts.market import SeriesKind
 from models.contracts.score import PUBLISHED
 from models.contracts.tables import ML_EVALUATIONS, ML_WALK_FORWARD
+from models.regimes.labels import known_regimes
 from models.validation.champion_path import champion_path
 from models.validation.evaluation import PANEL, evaluate
 from models.validation.gate import GateDecision, decide
 from models.validation.plots import forecast_against_realised, loss_over_time, reliability_diagram
+from models.volatility.panel import build_panel
 from models.volatility.walk_forward import walk_forward
 from orchestration import keys
 from orchestration.panels import PANELS, training_rows
@@ -143,7 +145,9 @@ def decision_on(workspace: Workspace, evaluation: str, other: str) -> GateDecisi
 
 def make_forecasts(workspace: Workspace, work: Work) -> None:
     """The walk-forward as Parquet, complete or not at all."""
-    forecasts = walk_forward(work.rows, work.kind, work.horizon_days, threads=workspace.settings.threads)
+    panel = build_panel(work.rows, work.kind)
+    forecasts = walk_forward(panel, work.kind, work.horizon_days, threads=workspace.settings.threads)
+    forecasts = forecasts.merge(known_regimes(panel), how="left", on=["series", "as_of"], validate="many_to_one")
     path = forecasts_path(workspace, work.id)
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")

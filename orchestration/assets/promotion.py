@@ -23,6 +23,7 @@ from models.volatility.members import BASELINES
 from orchestration import keys, served_rows
 from orchestration.assets.evaluation import Work, decision_of, is_stored, read_forecasts, works
 from orchestration.issuing import SHADOW, version_of
+from orchestration.leak_verdicts import judge
 from orchestration.resources.ledger import add_entry, ledger_turn, read_ledger
 from orchestration.resources.model_registry import BUNDLE, ModelRegistry, Version
 from orchestration.resources.workspace import Workspace
@@ -58,6 +59,10 @@ def promotions(
         name = model_name(work.kind, work.horizon_days)
         if not is_stored(workspace, work.id):
             lines.append(f"{name}: its data or code has changed since the last evaluation, nothing is decided on that")
+            continue
+        said = judge(workspace, work)
+        if not said.passed:
+            lines.append(f"{name}: refused, it looks ahead: {'; '.join(said.offenders)}")
             continue
         forecasts, decision = read_forecasts(workspace, work.id), decision_of(workspace, work)
         entry, told = decide_and_write(workspace, registry, work, forecasts, decision, context.run_id)

@@ -118,6 +118,19 @@ def test_probabilities_and_tails_that_may_not_be_published_refuse_a_challenger(c
     assert because in " / ".join(decision.reasons)
 
 
+def test_a_challenger_may_not_lose_where_it_is_stressed() -> None:
+    frame = _frame(**{**BASE, "lightgbm": 0.3})
+    stressed = frame["realised"] > np.exp(-7.5)
+    frame["regime"] = np.where(stressed, "stressed", "calm")
+    assert decide(frame).champion == "lightgbm"
+    own = stressed & (frame["model"] == "lightgbm")
+    frame.loc[own, "rv_forecast"] *= np.exp(0.9)
+    decision = decide(frame)
+    assert decision.table.set_index("model").loc["lightgbm", "ratio"] < 1
+    assert decision.champion == "log_har"
+    assert "stressed: QLIKE" in " / ".join(decision.reasons)
+
+
 def _weekly(advantage: float) -> pd.DataFrame:
     """Members whose losses share the noise of overlapping weeks: an advantage alone takes years to be seen."""
     frame = _frame(**{**BASE, "lightgbm": 0.5}).sort_values(["model", "series", "as_of"])

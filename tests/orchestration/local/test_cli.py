@@ -142,7 +142,8 @@ def test_down_when_nothing_is_up(environment: Put, capsys: pytest.CaptureFixture
 
 @pytest.mark.parametrize("arguments", [["status"], ["gaps"], ["gaps", "--all"], ["quality", "report", "--all"],
                                        ["models", "list"], ["models", "ledger"],
-                                       ["models", "ledger", "--at", "2026-01-01"], ["keeper", "status"], ["leaks"]])  # fmt: skip
+                                       ["models", "ledger", "--at", "2026-01-01"], ["keeper", "status"],
+                                       ["leaks"]])  # fmt: skip
 def test_reading_commands_on_an_empty_warehouse(
     on_test_server: None, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
