@@ -3,7 +3,7 @@
 import dagster as dg
 
 from orchestration import dbt
-from orchestration.assets import evaluation, housekeeping, ingest, keeping, promotion, quality, scoring
+from orchestration.assets import drift, evaluation, housekeeping, ingest, keeping, promotion, quality, scoring
 from orchestration.checks import feature_checks, model_checks, raw_expectations, score_checks
 from orchestration.dbt_command import target_folder
 from orchestration.folders import artifacts
@@ -32,6 +32,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             promotion.promotions,
             scoring.scores,
             scoring.target_allocations,
+            drift.drift_calibrations,
+            drift.drift_alarms,
             keeping.keeper_decisions,
             keeping.vault_snapshots,
         ],
