@@ -25,7 +25,7 @@ from models.drift.volatility import (
 
 WATCHED_H = 30 * 24  # a drift that was not found by then counts as found then: the sixty days have taken it in
 FACTORS = (1.5, 2.0, 3.0)
-RATES = (0.25, 0.5, 1.0, 6.5)  # false alarms a quarter; the last is one in two weeks
+RATES = (0.25, 0.5, 1.0, 3.0)  # false alarms a quarter; an alarm stands for two weeks, so six are the most there can be
 
 
 def delay_curve(

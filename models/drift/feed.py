@@ -81,7 +81,7 @@ def fit_feed(
     if len(history) < _MIN_ROWS:
         raise NotEnoughHistory(f"{subject}: {len(history)} rows are there, {_MIN_ROWS} are needed")
     times = pd.DatetimeIndex(history["available_at"])
-    gap_s = float(np.median(_gaps(times, calendar)))
+    gap_s = float(np.median(_gaps(history, calendar)))
     columns = [name for name in history if name not in ("ts", "available_at")]
     given = [str(name) for name in columns if history[name].isna().mean() < _EMPTY]
     if not set(given) & {"close", "rate"}:
@@ -123,7 +123,7 @@ def watch_feed(rules: FeedRules, recent: pd.DataFrame, now: datetime) -> list[Al
             if known[row] >= verified:
                 found.append(_alarm(rules.subject, rule, complete, row, float(path[row])))
     found += [alarm for alarm in _turned(rules, complete, rearm) if alarm.detected_at >= verified]
-    found += _late_now(rules, known, now)
+    found += _late_now(rules, complete, now)
     return sorted(found, key=lambda alarm: (alarm.detected_at, alarm.kind, str(alarm.evidence["check"])))
 
 
@@ -163,7 +163,7 @@ def _paths(
 ) -> dict[tuple[str, str], FloatArray]:
     prices = [name for name in PRICES if name in given]
     value = "close" if "close" in given else "rate"
-    gaps = _gaps(pd.DatetimeIndex(rows["available_at"]), calendar) / gap_s
+    gaps = _gaps(rows, calendar) / gap_s
     found = {
         ("step", value): _steps(rows, value, gaps, _deals_on(given, calendar)),
         ("still", value): _still(rows[prices]),
@@ -215,13 +215,14 @@ def _run_lengths(mask: NDArray[np.bool_]) -> FloatArray:
     return np.asarray(np.where(mask, total - broken, 0), dtype=float)
 
 
-def _gaps(times: pd.DatetimeIndex, calendar: Calendar) -> FloatArray:
-    """(n - 1,) seconds between publications; closed days do not count."""
-    if len(times) < 2:
+def _gaps(rows: pd.DataFrame, calendar: Calendar) -> FloatArray:
+    """(n - 1,) seconds between publications; closed days do not count, and which those are the days quoted say: a
+    Friday's rate that is known on Saturday is followed by Monday's, known on Tuesday."""
+    if len(rows) < 2:
         return np.empty(0)
-    seconds = np.diff(times.as_unit("us").to_numpy()).astype(float) / 1e6
+    seconds = np.diff(pd.DatetimeIndex(rows["available_at"]).as_unit("us").asi8) / 1e6
     if calendar is not Calendar.ALWAYS:
-        seconds = seconds - closed_days(times, calendar) * 86_400.0
+        seconds = seconds - closed_days(pd.DatetimeIndex(rows["ts"]), calendar) * 86_400.0
     return np.asarray(np.maximum(seconds, 0.0))
 
 
@@ -257,12 +258,15 @@ def _turned(rules: FeedRules, rows: pd.DataFrame, rearm: int) -> list[Alarm]:
     return found
 
 
-def _late_now(rules: FeedRules, known: pd.DatetimeIndex, now: datetime) -> list[Alarm]:
+def _late_now(rules: FeedRules, rows: pd.DataFrame, now: datetime) -> list[Alarm]:
     """The row that should have come by now. Dated by the moment at which it was due, so that a second look at the
     same silence is the same alarm."""
     rule = next(rule for rule in rules.rules if rule.check == "late")
-    last = known[-1]
-    gap = float(_gaps(pd.DatetimeIndex([last, pd.Timestamp(now)]), rules.calendar)[0]) / rules.usual_gap_s
+    newest = rows[["ts", "available_at"]].iloc[-1]
+    last, lag = newest["available_at"], newest["available_at"] - newest["ts"]
+    # A row that came now would be of a moment that lies as far back as the last one did when it came.
+    coming = pd.DataFrame({"ts": [newest["ts"], pd.Timestamp(now) - lag], "available_at": [last, pd.Timestamp(now)]})
+    gap = float(_gaps(coming, rules.calendar)[0]) / rules.usual_gap_s
     if not gap > rule.limit.value:
         return []
     due = last + pd.Timedelta(seconds=rules.usual_gap_s)

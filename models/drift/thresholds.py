@@ -20,7 +20,7 @@ DAYS_A_QUARTER = 365.25 / 4
 RESAMPLES = 200
 CONFIDENCE = 0.9  # share of resampled histories that must keep the stated rate: a rate that holds only on average ...
 MIN_QUARTERS = 2.0  # ... over the past is broken by every second future
-_MAX_CANDIDATES = 400
+_STEP = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +92,24 @@ def calibrate(
     if quarters < MIN_QUARTERS:
         raise NotEnoughHistory(f"{quarters:.1f} quarters of quiet history are there, {MIN_QUARTERS:.0f} are needed")
     histories = np.stack([path[bootstrap_rows(len(path), mean_block, rng)] for _ in range(resamples)])
-    candidates = np.unique(path)[::-1][:_MAX_CANDIDATES]  # from the highest: there nothing is above it
-    low, high = 0, len(candidates) - 1
-    while low < high:  # the rate grows as the threshold falls, at least as long as episodes are rare
-        middle = (low + high + 1) // 2
-        kept = _rate(histories, float(candidates[middle]), rearm, quarters, confidence) <= per_quarter
-        low, high = (middle, high) if kept else (low, middle - 1)
+    candidates = np.unique(path)[::-1]  # from the highest: there nothing is above it
+
+    def kept(place: int) -> bool:
+        return _rate(histories, float(candidates[place]), rearm, quarters, confidence) <= per_quarter
+
+    # From above, in growing steps to the first that fails, then between the two: what lies far below is seldom worth
+    # a look, and each look counts the episodes of all resampled histories.
+    low, high = 0, len(candidates)
+    step = 1
+    while low + step < len(candidates):
+        if not kept(low + step):
+            high = low + step
+            break
+        low += step
+        step = max(1, int(_STEP * low))
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if kept(middle) else (low, middle)
     value = float(candidates[low])
     stated = max(per_quarter, 1.0 / quarters)
     return Threshold(value, stated, len(episodes(path, value, rearm)) / quarters, quarters)
@@ -115,7 +127,10 @@ def daily_maxima(statistic: FloatArray, rows_a_day: int = 24) -> FloatArray:
 
 
 def _rate(histories: FloatArray, threshold: float, rearm: int, quarters: float, confidence: float) -> float:
-    """Episodes a quarter that the share `confidence` of the histories (resamples, n) does not exceed."""
+    """Alarms a quarter that the share `confidence` of the histories (resamples, n) does not exceed.
+
+    One that stands for longer than `rearm` rows counts again, or a threshold that is always exceeded would have one.
+    """
     above = histories > threshold
     # The last exceedance at or before each row, by a running maximum over positions: no loop over episodes.
     rows = np.arange(above.shape[1], dtype=np.int32)
@@ -123,4 +138,5 @@ def _rate(histories: FloatArray, threshold: float, rearm: int, quarters: float, 
     before = np.maximum.accumulate(np.where(above, rows, never), axis=1)
     previous = np.concatenate([np.full((len(above), 1), never), before[:, :-1]], axis=1)
     first = above & (rows - previous > rearm)
-    return float(np.quantile(first.sum(axis=1) / quarters, confidence))
+    count = np.maximum(first.sum(axis=1), above.sum(axis=1) / (rearm + 1))
+    return float(np.quantile(count / quarters, confidence))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,8 @@ from orchestration.drift.calibrate import FEED, newest_calibrations
 from orchestration.drift.reads import back, hourly_streams, one_day, recent_rows, told, with_peers
 from orchestration.resources.warehouse import Warehouse
 from orchestration.resources.workspace import Workspace
+
+Calibrations: TypeAlias = Mapping[tuple[str, str], Mapping[str, Any]]  # newest row by subject and kind
 
 # Hours that an alarm may be late: a stopped stack looks back so far when it starts again.
 LOOK_BACK_H = 14 * 24
@@ -82,7 +84,7 @@ def _with(alarm: Alarm, more: Mapping[str, object]) -> Alarm:
 
 
 def _volatility(
-    warehouse: Warehouse, specs: Sequence[SeriesSpec], calibrations: Mapping[tuple[str, str], Any], now: datetime
+    warehouse: Warehouse, specs: Sequence[SeriesSpec], calibrations: Calibrations, now: datetime
 ) -> Iterator[Alarm]:
     hourly = [spec.id for spec in specs if spec.kind is SeriesKind.CANDLES and spec.interval == "1h"]
     if not hourly:
@@ -111,7 +113,7 @@ def _volatility(
 def _residuals(
     warehouse: Warehouse,
     streams: Mapping[str, HourlyStream],
-    calibrations: Mapping[tuple[str, str], Any],
+    calibrations: Calibrations,
     now: datetime,
 ) -> Iterator[Alarm]:
     """The CUSUM starts with the oldest hour read, sixty days before the two weeks that are looked at: what it would
@@ -147,7 +149,7 @@ def _levels(returns: np.ndarray[Any, Any], at: int) -> dict[str, object]:
 def _feeds(
     specs: Sequence[SeriesSpec],
     raw: Mapping[Dataset, Mapping[str, pd.DataFrame]],
-    calibrations: Mapping[tuple[str, str], Any],
+    calibrations: Calibrations,
     now: datetime,
 ) -> Iterator[Alarm]:
     for spec in specs:
@@ -166,13 +168,13 @@ def _odd_bars(specs: Sequence[SeriesSpec], raw: Mapping[str, pd.DataFrame], now:
     closes = pd.DataFrame({name: frame["close"] for name, frame in bars.items()})
     for name, frame in bars.items():
         for ts, odd in find_anomalies(frame, closes.drop(columns=name)).iterrows():
-            if odd["nature"] is Nature.UNCONFIRMED:
+            if odd["nature"] == Nature.UNCONFIRMED:
                 continue
             decided = pd.Timestamp(odd["decided_at"]) + _CLOSES_AFTER
             if decided <= now - ODD_BACK:
                 continue
             far = np.nanmax(np.abs([odd["z_return"], odd["z_volume"], 0.0]))
-            kind = DriftKind.MARKET_ANOMALY if odd["nature"] is Nature.MARKET else DriftKind.DATA_ANOMALY
+            kind = DriftKind.MARKET_ANOMALY if odd["nature"] == Nature.MARKET else DriftKind.DATA_ANOMALY
             evidence = {
                 "reasons": list(odd["reasons"]),
                 **{
