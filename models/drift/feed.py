@@ -34,8 +34,12 @@ MEAN_BLOCK_DAYS = 10.0
 LATE_ROWS = 1.5  # half a bar late is a slow answer; by the second missing bar it is more
 # Coins deal around the clock: an open stands where the last close stood. Two per cent without a deal is no move.
 STEP_FLOOR = 0.02
+STILL_FLOOR = 1.0  # one bar may close where the last one did; two in a row that do not move at all may not
 SIGNED_ROWS = 500  # rows of one sign that make a rule of it
 _MIN_ROWS = 100
+_RHYTHM = 0.99  # share of gaps that are the usual rhythm
+_RESAMPLES = 60  # ten checks a series share the work
+_CONFIDENCE = 0.5  # and the alarms: a tenth of one a quarter leaves no room for nine tenths of certainty
 _EMPTY = 0.5  # a field that is null in half of the rows or more is none that the source promises
 
 
@@ -95,7 +99,7 @@ def fit_feed(
     signs = {
         name: int(np.sign(values.iloc[0]))
         for name in given
-        if len(values := history[name].dropna()) >= SIGNED_ROWS and values.ne(0).all() and _one_sign(values)
+        if len(values := history.loc[history[name].ne(0), name].dropna()) >= SIGNED_ROWS and _one_sign(values)
     }
     rules = tuple(FeedRule(_KINDS[check], check, column, limit) for (check, column), limit in limits.items())
     return FeedRules(subject, calendar, gap_s, rules, signs)
@@ -192,10 +196,15 @@ def _steps(rows: pd.DataFrame, value: str, gaps: FloatArray, bars: bool) -> Floa
 
 
 def _still(prices: pd.DataFrame) -> FloatArray:
-    """(n,) rows in a run on which no price changed; one that is null changed."""
+    """(n,) rows in a run on which the price stood still: all prices of the row before again, or one price all through
+    that is its close. A price that is null did not stand still."""
     values = prices.to_numpy(dtype=float)
     same = np.zeros(len(values), dtype=bool)
     same[1:] = (values[1:] == values[:-1]).all(axis=1)
+    if {"high", "low", "close"} <= set(prices):
+        close = prices["close"].to_numpy(dtype=float)
+        flat = prices["high"].to_numpy(dtype=float) == prices["low"].to_numpy(dtype=float)
+        same[1:] |= flat[1:] & (close[1:] == close[:-1])
     return _run_lengths(same)
 
 
@@ -234,14 +243,20 @@ def _limit(
     days = daily_maxima(path, rows_a_day)
     span_days = max((times[-1] - times[0]) / pd.Timedelta(days=1), 1.0)
     a_quarter = len(days) / span_days * DAYS_A_QUARTER
-    limit = calibrate(days, a_quarter, per_quarter, REARM_DAYS, MEAN_BLOCK_DAYS, rng)
+    limit = calibrate(
+        days, a_quarter, per_quarter, REARM_DAYS, MEAN_BLOCK_DAYS, rng, resamples=_RESAMPLES, confidence=_CONFIDENCE
+    )
+    if key[0] == "late":
+        # Outages of the past are what is looked for, not what is usual: the rhythm is that of the other rows.
+        usual = max(LATE_ROWS, float(np.nanquantile(path, _RHYTHM)) + LATE_ROWS - 1.0)
+        seen = len(episodes(days, usual, REARM_DAYS)) / limit.quarters
+        return Threshold(usual, max(seen, 1.0 / limit.quarters), seen, limit.quarters)
     floors = {
         "step": STEP_FLOOR if bars else DEFAULT_LIMITS.scale_log_distance,
         "size": DEFAULT_LIMITS.scale_log_distance,
-        "late": LATE_ROWS,
+        "still": STILL_FLOOR if bars else 0.0,
     }
-    floor = floors.get(key[0], 0.0)
-    return Threshold(max(limit.value, floor), limit.per_quarter, limit.observed, limit.quarters)
+    return Threshold(max(limit.value, floors.get(key[0], 0.0)), limit.per_quarter, limit.observed, limit.quarters)
 
 
 def _one_sign(values: pd.Series) -> bool:

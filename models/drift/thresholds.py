@@ -91,6 +91,8 @@ def calibrate(
     quarters = len(path) / rows_a_quarter
     if quarters < MIN_QUARTERS:
         raise NotEnoughHistory(f"{quarters:.1f} quarters of quiet history are there, {MIN_QUARTERS:.0f} are needed")
+    if path.min() == path.max():  # nothing ever happened: no resampled history differs
+        return Threshold(float(path[0]), max(per_quarter, 1.0 / quarters), 0.0, quarters)
     histories = np.stack([path[bootstrap_rows(len(path), mean_block, rng)] for _ in range(resamples)])
     candidates = np.unique(path)[::-1]  # from the highest: there nothing is above it
 

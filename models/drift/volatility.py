@@ -89,7 +89,7 @@ class VolatilityDetector:
 
     @property
     def companions(self) -> tuple[str, ...]:
-        return tuple(name for name in self.usual if name != "returns")
+        return tuple(sorted(name for name in self.usual if name != "returns"))
 
 
 def fit(

@@ -32,7 +32,7 @@ def drift_calibrations(context: dg.AssetExecutionContext, workspace: Workspace) 
 
     Grain: one row a subject, kind and history.
     """
-    rows, refused = calibrate_all(workspace, context.run_id)
+    rows, refused = calibrate_all(workspace, context.run.run_id)
     added = workspace.warehouse.append_table(ML_DRIFT_CALIBRATIONS, rows)
     return dg.MaterializeResult(
         metadata={"dagster/row_count": added, "too_short": len(refused), "refused": refused[:_SHOWN]}
@@ -54,7 +54,7 @@ def drift_alarms(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.
     daily = is_due(warehouse, now)
     found = merged([*watch_streams(workspace, now), *(watch_days(workspace, now) if daily else ())])
     added = warehouse.append_table(
-        ML_DRIFT_ALARMS, [as_row(alarm, workspace.mode.value, context.run_id) for alarm in found]
+        ML_DRIFT_ALARMS, [as_row(alarm, workspace.mode.value, context.run.run_id) for alarm in found]
     )
     if daily:
         mark_done(warehouse, now)

@@ -99,7 +99,7 @@ def peers_of(streams: Mapping[str, HourlyStream], subject: str) -> list[str]:
     return [
         name
         for name, other in sorted(streams.items())
-        if name != subject and np.isin(own, other.times).mean() >= PEER_SHARE
+        if name != subject and own.isin(other.times).mean() >= PEER_SHARE
     ]
 
 

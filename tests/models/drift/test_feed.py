@@ -168,11 +168,11 @@ def test_a_devaluation_of_a_rate_is_no_change_of_scale(factor: float, found: boo
 def test_a_weekend_is_no_silence() -> None:
     rows = managed_rate(1000)
     rules = feed.fit_feed("USDXXX:s", rows, Calendar.FX_WEEK, 1.0, np.random.default_rng(0))
-    friday = rows[rows["available_at"].dt.day_of_week == 4].iloc[:100]  # Thursday's rate, known on Friday
-    until = rows[rows["available_at"] <= friday["available_at"].iloc[-1]].tail(200)
-    monday = (until["available_at"].iloc[-1] + timedelta(days=3)).to_pydatetime()
-    assert feed.watch_feed(rules, until, monday) == []
-    assert [a.evidence["check"] for a in feed.watch_feed(rules, until, monday + timedelta(days=2))] == ["late"]
+    friday = rows[rows["ts"].dt.day_of_week == 4].iloc[:100]  # known on Saturday; the next on Tuesday
+    until = rows[rows["ts"] <= friday["ts"].iloc[-1]].tail(200)
+    tuesday = (until["available_at"].iloc[-1] + timedelta(days=3)).to_pydatetime()
+    assert feed.watch_feed(rules, until, tuesday) == []
+    assert [a.evidence["check"] for a in feed.watch_feed(rules, until, tuesday + timedelta(days=1))] == ["late"]
 
 
 def test_stored_rules_are_the_same(rules: FeedRules) -> None:
