@@ -29,6 +29,7 @@ REVERTED = 0.35  # of a move: what is left of it after the next bar when it came
 SHARED = 3.0  # robust deviations of the median peer, to the same side
 MIN_PEERS = 2
 GAP_STEP = 0.02  # between a close and the next open around the clock: nobody dealt there
+_LEAST = 0.6  # of the deviation of all hours: thirty values can lie close together by chance
 _MAD = 1.4826  # median absolute deviation of a normal to its standard deviation
 _CONTRADICTIONS = ("crossed_range", "close_outside_range", "open_outside_range")
 
@@ -42,9 +43,8 @@ class Nature(StrEnum):
 def robust_z(values: FloatArray, times: pd.DatetimeIndex) -> FloatArray:
     """(n,) distance of each hour from the median of the same hour of the thirty days before, in robust deviations.
 
-    The scale of an hour is the larger of its own deviation and that of all hours of those days, since thirty values say
-    little about a tail, and grows with the last day against those days: in a storm large bars are the rule. NaN where
-    under fifteen days are known, or where nothing varied.
+    The scale of an hour is its own deviation, at least 0.6 of that of all hours, and grows with the last day against
+    those days: in a storm large bars are the rule. NaN where under fifteen days are known, or where nothing varied.
 
     Parameters
     ----------
@@ -60,7 +60,8 @@ def robust_z(values: FloatArray, times: pd.DatetimeIndex) -> FloatArray:
     window = {"window": WINDOW_DAYS, "min_periods": MIN_DAYS}
     median = frame.rolling(**window).median().shift(1)
     own = (frame - median).abs().rolling(**window).median().shift(1)
-    scale = np.maximum(own, np.broadcast_to(own.median(axis=1).to_numpy()[:, None], own.shape)) * _MAD
+    all_hours = np.broadcast_to(own.median(axis=1).to_numpy()[:, None], own.shape)
+    scale = np.maximum(own, _LEAST * all_hours) * _MAD
     off = (frame - median).to_numpy().reshape(-1)
     z = off / scale.where(scale > 0).to_numpy().reshape(-1) / _storm(pd.Series(np.abs(off)))
     return np.asarray(z[lead : lead + n])

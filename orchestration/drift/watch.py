@@ -28,8 +28,8 @@ Calibrations: TypeAlias = Mapping[tuple[str, str], Mapping[str, Any]]  # newest 
 LOOK_BACK_H = 14 * 24
 # Odd bars are looked for so far back that their sixty days of usual bars are always the same: see `recent_rows`.
 ODD_BACK = timedelta(days=3)
-# Odd bars of real coins a quarter, by the recordings of seven of them from 2017 to 2023: 1.4 a month at most.
-ODD_PER_QUARTER = 4.5
+# Odd bars of recorded coins a quarter (2017-2023): two a month at most, most of them shared by the whole market.
+ODD_PER_QUARTER = 6.0
 _CLOSES_AFTER = timedelta(hours=1)
 
 
