@@ -48,8 +48,8 @@ def episodes(statistic: FloatArray, threshold: float, rearm: int) -> IntArray:
     with np.errstate(invalid="ignore"):
         above = np.flatnonzero(statistic > threshold)
     if not len(above):
-        return above
-    return above[np.concatenate([[True], np.diff(above) > rearm])]
+        return np.empty(0, dtype=np.int64)
+    return np.asarray(above[np.concatenate([[True], np.diff(above) > rearm])], dtype=np.int64)
 
 
 def bootstrap_rows(n: int, mean_block: float, rng: np.random.Generator) -> IntArray:
