@@ -57,9 +57,8 @@ def robust_z(values: FloatArray, times: pd.DatetimeIndex) -> FloatArray:
     grid = np.full(days * 24, np.nan)
     grid[lead : lead + n] = values
     frame = pd.DataFrame(grid.reshape(days, 24))
-    window = {"window": WINDOW_DAYS, "min_periods": MIN_DAYS}
-    median = frame.rolling(**window).median().shift(1)
-    own = (frame - median).abs().rolling(**window).median().shift(1)
+    median = frame.rolling(WINDOW_DAYS, min_periods=MIN_DAYS).median().shift(1)
+    own = (frame - median).abs().rolling(WINDOW_DAYS, min_periods=MIN_DAYS).median().shift(1)
     all_hours = np.broadcast_to(own.median(axis=1).to_numpy()[:, None], own.shape)
     scale = np.maximum(own, _LEAST * all_hours) * _MAD
     off = (frame - median).to_numpy().reshape(-1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -70,7 +71,7 @@ def watch_days(workspace: Workspace, now: datetime) -> list[Alarm]:
         for name, grid in panel.grids.items():
             rng = stream(workspace.settings.seed, f"drift/daily/{name}", 0)
             daily = PROTOCOLS[kind].periods_a_year / 365
-            found += _said(lambda g=grid, n=name, d=daily, r=rng: _of_features(n, g, d, r))
+            found += _said(partial(_of_features, name, grid, daily, rng))
             own = forecasts[forecasts["series"] == name]
             for horizon in PROTOCOLS[kind].horizons:
                 asked = own[own["horizon_days"] == horizon]
