@@ -60,9 +60,9 @@ def robust_z(values: FloatArray, times: pd.DatetimeIndex) -> FloatArray:
     median = frame.rolling(WINDOW_DAYS, min_periods=MIN_DAYS).median().shift(1)
     own = (frame - median).abs().rolling(WINDOW_DAYS, min_periods=MIN_DAYS).median().shift(1)
     all_hours = np.broadcast_to(own.median(axis=1).to_numpy()[:, None], own.shape)
-    scale = np.maximum(own, _LEAST * all_hours) * _MAD
+    scale = np.maximum(own.to_numpy(), _LEAST * all_hours).reshape(-1) * _MAD
     off = (frame - median).to_numpy().reshape(-1)
-    z = off / scale.where(scale > 0).to_numpy().reshape(-1) / _storm(pd.Series(np.abs(off)))
+    z = off / np.where(scale > 0, scale, np.nan) / _storm(pd.Series(np.abs(off)))
     return np.asarray(z[lead : lead + n])
 
 
