@@ -3,7 +3,7 @@
 import dagster as dg
 
 from orchestration import dbt
-from orchestration.assets import evaluation, housekeeping, ingest, keeping, promotion, quality, regimes, scoring
+from orchestration.assets import drift, evaluation, housekeeping, ingest, keeping, promotion, quality, regimes, scoring
 from orchestration.checks import (
     feature_checks,
     leak_checks,
@@ -40,6 +40,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             scoring.scores,
             scoring.target_allocations,
             regimes.regimes,
+            drift.drift_calibrations,
+            drift.drift_alarms,
             keeping.keeper_decisions,
             keeping.vault_snapshots,
         ],

@@ -27,9 +27,12 @@ GAPS = key_of(tables.OPS_GAPS)
 FRESHNESS = key_of(tables.OPS_FRESHNESS)
 
 VOLATILITY_FEATURES = dg.AssetKey(["features", "volatility"])
+BAR_RETURNS = dg.AssetKey(["features", "bar_returns"])
 
 WALK_FORWARD = key_of(tables.ML_WALK_FORWARD)
 PROMOTIONS = key_of(tables.ML_PROMOTIONS)
+DRIFT_CALIBRATIONS = key_of(tables.ML_DRIFT_CALIBRATIONS)
+DRIFT_ALARMS = key_of(tables.ML_DRIFT_ALARMS)
 
 SCORES = key_of(tables.RISK_SCORES)
 TARGETS = key_of(tables.RISK_TARGET_ALLOCATIONS)

@@ -1,4 +1,4 @@
-"""Sensors: a new target asks for the keeper; each end of a job is written down.
+"""Sensors: a new target asks for the keeper, a drift for training; each end of a job is written down.
 
 Bodies read one row and build a request: no chain, no HTTP, no model. A sensor that is asked twice asks twice for the
 same key, and the unique keys of `keeper.decisions` stand behind it.
@@ -6,21 +6,31 @@ same key, and the unique keys of `keeper.decisions` stand behind it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
 from models.contracts import jobs as names
-from models.contracts.tables import RISK_TARGET_ALLOCATIONS
+from models.contracts.tables import ML_DRIFT_ALARMS, OPS_JOB_RUNS, RISK_TARGET_ALLOCATIONS
+from models.drift.alarms import RETRAIN_KINDS
 from orchestration.cadence import HOUR
 from orchestration.resources.workspace import Workspace
-from orchestration.schedules import market_speed
+from orchestration.schedules import market_speed, unfinished
 from orchestration.settings import Settings
 
 _NEWEST_TARGETS = f"""
     select distinct on (vault_id) vault_id, policy_version, as_of, model_version, valid_until
     from {RISK_TARGET_ALLOCATIONS} order by vault_id, as_of desc, id desc
 """
+
+_NEWEST_DRIFT = f"""
+    select id, subject, kind, detected_at, (
+        select max(market_time) from {OPS_JOB_RUNS} where job = :training and ok
+    ) as trained_at
+    from {ML_DRIFT_ALARMS} where kind = any(:kinds) order by id desc limit 1
+"""
+# Of market time. The weekly training has seen an older alarm's data, whatever came of it.
+DRIFT_STALE_AFTER = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +74,44 @@ def read_targets(workspace: Workspace) -> list[TargetRow]:
     return [TargetRow(**row) for row in workspace.warehouse.rows(_NEWEST_TARGETS)]
 
 
+@dataclass(frozen=True, slots=True)
+class DriftRow:
+    """The newest alarm that a new model can answer, and when training last succeeded (market time)."""
+
+    id: int
+    subject: str
+    kind: str
+    detected_at: datetime
+    trained_at: datetime | None
+
+    @property
+    def run_key(self) -> str:
+        return f"{self.kind}:{self.subject}:{self.detected_at.astimezone(UTC).isoformat()}"
+
+
+def training_requests(newest: DriftRow | None, seen: str | None, now: datetime) -> dg.RunRequest | dg.SkipReason:
+    """What an alarm asks for: one training, whatever else was raised since the last look; it fits all series.
+
+    `seen`: the cursor of the last tick, the id of the alarm it looked at.
+    """
+    if newest is None:
+        return dg.SkipReason("no alarm asks for training")
+    if seen is not None and newest.id <= int(seen):
+        return dg.SkipReason("no alarm is newer than the last one looked at")
+    if newest.trained_at is not None and newest.trained_at >= newest.detected_at:
+        return dg.SkipReason(f"training has succeeded since the alarm of {newest.detected_at.isoformat()}")
+    if newest.detected_at <= now - DRIFT_STALE_AFTER:
+        return dg.SkipReason(f"the alarm of {newest.detected_at.isoformat()} is over a week old, market time")
+    tags = {"ballast/drift": f"{newest.kind} {newest.subject}"}
+    return dg.RunRequest(run_key=newest.run_key, tags=tags)
+
+
+def read_drift(workspace: Workspace) -> DriftRow | None:
+    kinds = [kind.value for kind in RETRAIN_KINDS]
+    rows = workspace.warehouse.rows(_NEWEST_DRIFT, {"training": names.TRAINING, "kinds": kinds})
+    return DriftRow(**rows[0]) if rows else None
+
+
 def sensors(settings: Settings) -> list[dg.SensorDefinition]:
     """All sensors, running as soon as the daemon does."""
     # Four looks in a market hour, so that a sped-up clock does not expire a target before the keeper sees it.
@@ -82,7 +130,24 @@ def sensors(settings: Settings) -> list[dg.SensorDefinition]:
             return dg.SensorResult(skip_reason=found, cursor=cursor)
         return dg.SensorResult(run_requests=found, cursor=cursor)
 
-    return [new_target, *(_job_end_sensor(name, status) for name, status in _ENDS.items())]
+    @dg.sensor(
+        name="retraining_sensor",
+        job_name=names.TRAINING,
+        minimum_interval_seconds=int(min(300, max(30, wall_hour_s / 2))),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="A new alarm of volatility or performance in ml.drift_alarms asks for one training.",
+    )
+    def retraining(context: dg.SensorEvaluationContext, workspace: Workspace) -> dg.SensorResult | dg.SkipReason:
+        newest = read_drift(workspace)
+        found = training_requests(newest, context.cursor, workspace.now())
+        if unfinished(context.instance, [names.TRAINING]):
+            return dg.SkipReason("a training still runs")  # the cursor stays: the alarm is looked at again
+        cursor = context.cursor if newest is None else str(newest.id)
+        if isinstance(found, dg.SkipReason):
+            return dg.SensorResult(skip_reason=found, cursor=cursor)
+        return dg.SensorResult(run_requests=[found], cursor=cursor)
+
+    return [new_target, retraining, *(_job_end_sensor(name, status) for name, status in _ENDS.items())]
 
 
 _ENDS = {

@@ -25,6 +25,8 @@ ML_WALK_FORWARD = "ml.walk_forward"
 ML_EVALUATIONS = "ml.evaluations"
 ML_PROMOTIONS = "ml.promotions"
 ML_PREDICTIONS = "ml.predictions"
+ML_DRIFT_CALIBRATIONS = "ml.drift_calibrations"
+ML_DRIFT_ALARMS = "ml.drift_alarms"
 
 RISK_SCORES = "risk.scores"
 RISK_TARGET_ALLOCATIONS = "risk.target_allocations"

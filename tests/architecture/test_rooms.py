@@ -17,6 +17,7 @@ SERVING = ("serving", "models", "fastapi", "starlette", "pydantic", "sqlalchemy"
 EXTRA: dict[str, tuple[str, ...]] = {
     "models/volatility/lightgbm_forecaster.py": ("lightgbm",),
     "models/validation/plots.py": ("matplotlib",),
+    "models/drift/plots.py": ("matplotlib",),
     "keeper/store.py": ("sqlalchemy",),
     "keeper/soroban.py": ("stellar_sdk",),
     "keeper/defindex.py": ("stellar_sdk",),  # one contract's arguments and answers in XDR; soroban carries them

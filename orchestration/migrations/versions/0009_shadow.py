@@ -13,7 +13,7 @@ import yaml
 from alembic import op
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 
 _WORDS = Path(__file__).resolve().parents[1] / "comments"
 _DESCRIBED = {
