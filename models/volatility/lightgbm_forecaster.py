@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from models.contracts.horizons import RV_FLOOR
 from models.contracts.score import Driver
 from models.volatility.design import Design, build_design
-from models.volatility.forecaster import Forecaster
+from models.volatility.forecaster import Forecaster, merged
 from models.volatility.har_x import LogHarX
 from models.volatility.panel import Panel
 from models.volatility.targets import forward_mean, training_stop
@@ -96,7 +96,7 @@ class LightGbm(Forecaster):
         usual, *linear = self.base.terms(panel, series, row)
         total = float(np.log(self.forecast(panel, series, row, row + 1)[0]))
         trees = [Driver(name, float(x), float(c)) for name, x, c in zip(self.names, rows[0], parts[:-1], strict=True)]
-        drivers = _merged([*linear, *trees])
+        drivers = merged([*linear, *trees])
         rest = total - usual.contribution - sum(term.contribution for term in drivers)
         return (Driver(usual.name, usual.value, usual.contribution + rest), *drivers)
 
@@ -115,12 +115,3 @@ class LightGbm(Forecaster):
             targets = {name: forward_mean(grid.rv, self.horizon_days) for name, grid in panel.grids.items()}
             self._design = (panel, build_design(panel), targets)
         return self._design[1], self._design[2]
-
-
-def _merged(terms: list[Driver]) -> list[Driver]:
-    """One term a name: what base and trees make of the same input belongs together."""
-    found: dict[str, Driver] = {}
-    for term in terms:
-        before = found.get(term.name)
-        found[term.name] = Driver(term.name, term.value, term.contribution + (before.contribution if before else 0.0))
-    return list(found.values())

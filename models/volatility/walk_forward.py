@@ -107,21 +107,27 @@ def pool_refit_dates(panel: Panel) -> list[np.datetime64]:
 
 
 def pooled_paths(panel: Panel, member: str, horizon_days: int, threads: int = 1) -> dict[str, FloatArray]:
-    """Forecasts (n,) by series of a member with one fit for the panel; refit dates do not depend on each other."""
+    """Forecasts (n,) by series of a member with one fit for the panel.
+
+    Refit dates do not depend on each other, but for a member that is dear to fit: groups of its `refits_every` dates
+    share the fit of their first, wherever the groups are computed.
+    """
     periods = spans(pool_refit_dates(panel), END_OF_TIME)
+    size = make(member, panel.kind, horizon_days).refits_every
+    groups = [periods[first : first + size] for first in range(0, len(periods), size)]
     out = {series: np.full(len(grid), np.nan) for series, grid in panel.grids.items()}
 
-    def several(part: Sequence[tuple[np.datetime64, np.datetime64]]) -> None:
+    def several(part: Sequence[Sequence[tuple[np.datetime64, np.datetime64]]]) -> None:
         forecaster = make(member, panel.kind, horizon_days)
-        for start, stop in part:
-            forecaster.fit(panel, start)
+        for position, (start, stop) in ((position, period) for group in part for position, period in enumerate(group)):
+            (forecaster.refresh if position else forecaster.fit)(panel, start)
             for series, grid in panel.grids.items():
                 low, high = (int(np.searchsorted(grid.as_of, moment)) for moment in (start, stop))
                 low = max(low, first_fit(panel.protocol))
                 if low < high:
                     out[series][low:high] = forecaster.forecast(panel, series, low, high)
 
-    _map(several, [periods[worker::threads] for worker in range(threads)], threads)
+    _map(several, [groups[worker::threads] for worker in range(threads)], threads)
     return out
 
 
