@@ -144,7 +144,7 @@ class SequenceForecaster(Forecaster):
             stop = training_stop(grid.rows_until(known_until) - 1, self.horizon_days)
             ratio = targets[series][:stop] / self.base.forecast(panel, series, 0, stop)
             usable = np.flatnonzero(np.isfinite(ratio))
-            before = np.full((WINDOW - 1, len(INPUTS)), np.nan, dtype=np.float32)
+            before = np.full((WINDOW - 1, len(self.inputs)), np.nan, dtype=np.float32)
             days += [before, self._seen_last(panel)[0][series][:stop]]
             below += WINDOW - 1
             ends.append(below + usable)
