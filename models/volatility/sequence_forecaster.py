@@ -66,10 +66,10 @@ class SequenceForecaster(Forecaster):
         days = self._standardised(raw).astype(np.float32)
         cut = np.sort(moments)[int((1 - CHECK_SHARE) * len(moments))]
         learn, check = known <= cut, moments >= cut  # the outcomes of the first were known when the second begins
-        samples = [Sample(days, ends[rows], ratios[rows].astype(np.float32)) for rows in (learn, check)]
+        learned, judged = (Sample(days, ends[rows], ratios[rows].astype(np.float32)) for rows in (learn, check))
 
         def one(seed: int) -> Weights:
-            return train(self.name, *samples, seed)
+            return train(self.name, learned, judged, seed)
 
         with ThreadPoolExecutor(self.threads) as workers:
             self.networks = tuple(workers.map(one, SEEDS))
