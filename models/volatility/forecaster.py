@@ -29,6 +29,7 @@ class Forecaster(ABC):
     """Mean variance a day over the next `horizon_days`, for every row of a series' grid."""
 
     name: ClassVar[str]
+    refits_every: ClassVar[int] = 1  # of how many refit dates of the pool one is a full fit; the others `refresh`
 
     def __init__(self, kind: SeriesKind, horizon_days: int, threads: int = 1) -> None:
         self.kind = kind
@@ -42,6 +43,10 @@ class Forecaster(ABC):
 
         A series with too few rows keeps the parameters it had, or none.
         """
+
+    def refresh(self, panel: Panel, known_until: np.datetime64) -> None:
+        """Estimate again what is cheap, keep what the last `fit` learned; by default all of it is cheap."""
+        self.fit(panel, known_until)
 
     @abstractmethod
     def forecast(self, panel: Panel, series: str, start: int = 0, stop: int | None = None) -> FloatArray:

@@ -7,7 +7,7 @@ wrong the forecast has been, the trees which days are unlike others.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,8 @@ DISTANCE = "distance_to_threshold"
 
 class SpikeClassifier:
     """Same calls as a forecaster, but `forecast` answers a probability: NaN before the pool holds 30 spikes."""
+
+    refits_every: ClassVar[int] = 1
 
     def __init__(self, kind: SeriesKind, horizon_days: int, threads: int = 1) -> None:
         self.kind, self.horizon_days, self.threads = kind, horizon_days, threads
@@ -55,6 +57,9 @@ class SpikeClassifier:
         names = (*self._inputs(panel)[0].names, DISTANCE)
         data = np.concatenate(inputs)[newest], label[newest]
         self._text = boost(*data, names, "binary", rounds_for(self.horizon_days), self.threads)
+
+    def refresh(self, panel: Panel, known_until: np.datetime64) -> None:
+        self.fit(panel, known_until)
 
     def forecast(self, panel: Panel, series: str, start: int = 0, stop: int | None = None) -> FloatArray:
         """(rows,) probability that the target exceeds the threshold known at the row."""

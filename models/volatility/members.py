@@ -13,8 +13,9 @@ from models.volatility.har import Har, LogHar
 from models.volatility.har_x import LogHarX
 
 BASELINES: dict[str, type[Forecaster]] = {member.name: member for member in (Ewma, Garch, Har, LogHar)}
-POOLED = (LogHarX.name, "lightgbm")  # one fit for the panel; a forecast of one series reads the others
-MEMBERS = (*BASELINES, *POOLED, Combination.name)
+NETWORKS = ("gru", "lstm", "tcn")  # can be asked for by name; what they add to the pool does not pay for their fits yet
+POOLED = (LogHarX.name, "lightgbm", *NETWORKS)  # one fit for the panel; a forecast of one series reads the others
+MEMBERS = (*BASELINES, LogHarX.name, "lightgbm", Combination.name)
 
 
 def members_for(kind: SeriesKind) -> tuple[str, ...]:
@@ -35,7 +36,7 @@ def make(
     Raises
     ------
     ValueError
-        `name` is not one of `MEMBERS`.
+        `name` is not one of `MEMBERS` or `NETWORKS`.
     """
     if name == Combination.name:
         names = [part for part in parts or members_for(kind) if part != Combination.name]
@@ -48,6 +49,11 @@ def make(
         from models.volatility.lightgbm_forecaster import LightGbm  # 3 s of import that baselines do not need
 
         return LightGbm(kind, horizon_days, threads)
+    if name in NETWORKS:
+        from models.volatility import sequence_forecaster
+
+        cells = (sequence_forecaster.Gru, sequence_forecaster.Lstm, sequence_forecaster.Tcn)
+        return {cell.name: cell for cell in cells}[name](kind, horizon_days, threads)
     if name not in BASELINES:
-        raise ValueError(f"there is no forecaster named {name!r}: choose from {', '.join(MEMBERS)}")
+        raise ValueError(f"there is no forecaster named {name!r}: choose from {', '.join((*MEMBERS, *NETWORKS))}")
     return BASELINES[name](kind, horizon_days, threads)

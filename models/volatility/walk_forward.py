@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -73,7 +73,7 @@ def walk_forward(
             if not paths:
                 raise ValueError("a combination pools the members before it: name at least one")
             paths[member] = combined_paths(built, paths, horizon_days)
-            direct = spike_paths(built, horizon_days, threads) if set(POOLED) <= set(paths) else {}
+            direct = spike_paths(built, horizon_days, threads) if "lightgbm" in paths else {}
         elif member in POOLED:
             paths[member] = pooled_paths(built, partial(make, member, kind, horizon_days), threads)
         else:
@@ -130,27 +130,37 @@ def spike_paths(panel: Panel, horizon_days: int, threads: int = 1) -> dict[str, 
 class Learner(Protocol):
     """What is fitted to a panel and then answers for one of its series."""
 
+    refits_every: ClassVar[int]
+
     def fit(self, panel: Panel, known_until: np.datetime64) -> None: ...
+
+    def refresh(self, panel: Panel, known_until: np.datetime64) -> None: ...
 
     def forecast(self, panel: Panel, series: str, start: int = 0, stop: int | None = None) -> FloatArray: ...
 
 
 def pooled_paths(panel: Panel, fresh: Callable[[], Learner], threads: int = 1) -> dict[str, FloatArray]:
-    """Answers (n,) by series of a learner with one fit for the panel; refit dates do not depend on each other."""
+    """Answers (n,) by series of a learner with one fit for the panel.
+
+    Refit dates do not depend on each other, but for a learner that is dear to fit: groups of its `refits_every` dates
+    share the fit of their first, wherever the groups are computed.
+    """
     periods = spans(pool_refit_dates(panel), END_OF_TIME)
+    size = fresh().refits_every
+    groups = [periods[first : first + size] for first in range(0, len(periods), size)]
     out = {series: np.full(len(grid), np.nan) for series, grid in panel.grids.items()}
 
-    def several(part: Sequence[tuple[np.datetime64, np.datetime64]]) -> None:
+    def several(part: Sequence[Sequence[tuple[np.datetime64, np.datetime64]]]) -> None:
         learner = fresh()
-        for start, stop in part:
-            learner.fit(panel, start)
+        for position, (start, stop) in ((position, period) for group in part for position, period in enumerate(group)):
+            (learner.refresh if position else learner.fit)(panel, start)
             for series, grid in panel.grids.items():
                 low, high = (int(np.searchsorted(grid.as_of, moment)) for moment in (start, stop))
                 low = max(low, first_fit(panel.protocol))
                 if low < high:
                     out[series][low:high] = learner.forecast(panel, series, low, high)
 
-    _map(several, [periods[worker::threads] for worker in range(threads)], threads)
+    _map(several, [groups[worker::threads] for worker in range(threads)], threads)
     return out
 
 

@@ -16,6 +16,7 @@ SERVING = ("serving", "models", "fastapi", "starlette", "pydantic", "sqlalchemy"
 # Files that may import one package more than their room.
 EXTRA: dict[str, tuple[str, ...]] = {
     "models/volatility/lightgbm_forecaster.py": ("lightgbm",),
+    "models/volatility/sequence_training.py": ("torch",),  # in the functions that train
     "models/validation/plots.py": ("matplotlib",),
     "models/drift/plots.py": ("matplotlib",),
     "keeper/store.py": ("sqlalchemy",),

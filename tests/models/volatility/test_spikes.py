@@ -81,10 +81,12 @@ def test_mixing_by_hand() -> None:
 
 def test_one_fit_answers_for_the_rows_until_the_next(announced: Panel) -> None:
     class Counting:
-        fits = 0
+        fits, refits_every = 0, 1
 
         def fit(self, panel: Panel, known_until: np.datetime64) -> None:
             Counting.fits += 1
+
+        refresh = fit
 
         def forecast(self, panel: Panel, series: str, start: int = 0, stop: int | None = None) -> np.ndarray:
             return np.full(len(panel.grids[series].rv[start:stop]), float(Counting.fits))
