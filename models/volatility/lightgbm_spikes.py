@@ -30,7 +30,7 @@ DISTANCE = "distance_to_threshold"
 class SpikeClassifier:
     """Same calls as a forecaster, but `forecast` answers a probability: NaN before the pool holds 30 spikes."""
 
-    refits_every: ClassVar[int] = 1
+    refits_every: ClassVar[int] = 2  # a tenth of the rows are spikes: a few months add little to the trees
 
     def __init__(self, kind: SeriesKind, horizon_days: int, threads: int = 1) -> None:
         self.kind, self.horizon_days, self.threads = kind, horizon_days, threads
@@ -59,7 +59,8 @@ class SpikeClassifier:
         self._text = boost(*data, names, "binary", rounds_for(self.horizon_days), self.threads)
 
     def refresh(self, panel: Panel, known_until: np.datetime64) -> None:
-        self.fit(panel, known_until)
+        """Fit the base again, keep the trees."""
+        self.base.fit(panel, known_until)
 
     def forecast(self, panel: Panel, series: str, start: int = 0, stop: int | None = None) -> FloatArray:
         """(rows,) probability that the target exceeds the threshold known at the row."""
