@@ -18,7 +18,8 @@ import pandas as pd
 from models.contracts.score import Role
 from models.validation.gate import GateDecision
 from models.validation.ledger import GATE, Action, Entry, champion_at, model_name, pin
-from models.volatility.bundle import Bundle, fit_bundle, load_bundle
+from models.volatility.bundle import Bundle, load_bundle
+from models.volatility.bundle_fit import fit_bundle
 from models.volatility.members import BASELINES
 from orchestration import keys, served_rows
 from orchestration.assets.evaluation import Work, decision_of, is_stored, read_forecasts, works

@@ -11,7 +11,7 @@ from models.contracts.clock import MarketClock
 from models.contracts.market import SeriesKind
 from models.contracts.tables import ML_PREDICTIONS, RISK_SCORES
 from models.validation.ledger import Action, Entry, champion_at
-from models.volatility.bundle import fit_bundle
+from models.volatility.bundle_fit import fit_bundle
 from orchestration import served_rows, shadow_reading
 from orchestration.assets.promotion import decide_and_write, repair_aliases
 from orchestration.by_hand import NotPossible, Refused, promote, roll_back

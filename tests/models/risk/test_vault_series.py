@@ -4,7 +4,7 @@ import pytest
 
 from models.contracts.market import SeriesKind
 from models.risk.vault_series import Leg, shrunk_correlations, vault_rows
-from models.volatility.bundle import fit_bundle
+from models.volatility.bundle_fit import fit_bundle
 from models.volatility.walk_forward import walk_forward
 
 COIN, FIXING = SeriesKind.CANDLES, SeriesKind.FIXINGS

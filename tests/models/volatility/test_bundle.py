@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from models.contracts.market import SeriesKind
-from models.volatility.bundle import STATE_FILE, Bundle, fit_bundle, load_bundle
+from models.volatility.bundle import STATE_FILE, Bundle, load_bundle
+from models.volatility.bundle_fit import fit_bundle
 from models.volatility.members import MEMBERS
 from models.volatility.walk_forward import walk_forward
 

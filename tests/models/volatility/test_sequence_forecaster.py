@@ -12,7 +12,8 @@ import pytest
 
 from models.contracts.market import SeriesKind
 from models.volatility import sequence_forecaster, sequence_training
-from models.volatility.bundle import fit_bundle, load_bundle
+from models.volatility.bundle import load_bundle
+from models.volatility.bundle_fit import fit_bundle
 from models.volatility.har_x import LogHarX
 from models.volatility.members import NETWORKS, make
 from models.volatility.panel import Panel, build_panel

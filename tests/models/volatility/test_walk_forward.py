@@ -8,7 +8,7 @@ from models.contracts.market import SeriesKind
 from models.validation.champion_path import champion_path
 from models.validation.evaluation import evaluate
 from models.validation.gate import decide
-from models.volatility.bundle import fit_bundle
+from models.volatility.bundle_fit import fit_bundle
 from models.volatility.members import MEMBERS
 from models.volatility.walk_forward import walk_forward
 

@@ -87,6 +87,7 @@ def test_services_outlive_a_broken_disk(disk: BreakableDisk, how: str) -> None:
                 lambda: [child.pid for child in supervisor.children() if child.is_running()] not in ([], [first])
             )
             assert supervisor.is_running()
-        wait_until(lambda: [(now.state, now.restarts) for now in stack.status(folder, services)] == [("up", 1)])
+        # On a slow machine it may fall more than once before the disk is well.
+        wait_until(lambda: [(now.state, now.restarts > 0) for now in stack.status(folder, services)] == [("up", True)])
     finally:
         stack.stop(folder)

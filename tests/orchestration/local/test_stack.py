@@ -47,8 +47,8 @@ def start(folder: Path, services: list[Service]) -> list[str]:
     return ready
 
 
-def wait_until(condition: object, seconds: float = 15.0) -> None:
-    """Poll a callable; real processes have no event to wait for."""
+def wait_until(condition: object, seconds: float = 60.0) -> None:
+    """Poll a callable; real processes have no event to wait for. The bound is for what hangs, not for what is slow."""
     pause = threading.Event()
     for _ in range(int(seconds / 0.1)):
         if condition():  # type: ignore[operator]

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from models.contracts.market import SeriesKind
-from models.volatility.bundle import Bundle, fit_bundle, load_bundle
+from models.volatility.bundle import Bundle, load_bundle
+from models.volatility.bundle_fit import fit_bundle
 from models.volatility.walk_forward import walk_forward
 from orchestration import quiet, served_rows
 from orchestration.resources.model_registry import BUNDLE, ModelRegistry, Version
