@@ -1,6 +1,6 @@
 """Regimes of one series at each of its origins, as they could be said on that day.
 
-Parameters are fitted again at the protocol's refit step, on rows up to that day, and are frozen in between; the day
+Parameters are fitted again at the refit step of pools, on rows up to that day, and are frozen in between; the day
 is labelled by the parameters in force, run over the whole history up to that day. So a label depends on what was
 known and on nothing later. Rows that cannot be labelled say why.
 """
@@ -86,8 +86,8 @@ def chains_until_now(
     chains = sorted(known, key=lambda fitted: fitted.fitted_at)
     due = first_fit(protocol)
     if chains:
-        due = int(np.searchsorted(as_of, chains[-1].fitted_at)) + protocol.refit_step
-    for row in range(due, len(log_variance), protocol.refit_step):
+        due = int(np.searchsorted(as_of, chains[-1].fitted_at)) + protocol.pool_refit_step
+    for row in range(due, len(log_variance), protocol.pool_refit_step):
         chain = fit_chain(log_variance[: row + 1])
         if chain is not None:
             chains.append(FittedChain(as_of[row], chain.version(as_of[row]), chain))

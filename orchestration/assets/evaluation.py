@@ -5,7 +5,7 @@ was made is reused. The forecasts of all models stay in the workspace as Parquet
 baseline, and as model `champion` what the gate would have published at each origin, without hindsight.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -95,10 +95,10 @@ def walk_forward_forecasts(
     lines, added = [], 0
     for _, group in groupby(works(workspace), key=lambda work: work.kind):
         panel = list(group)
-        for work in panel:
-            if not forecasts_path(workspace, work.id).is_file():
-                context.log.info(f"{work.id}: {work.rows['series'].nunique()} series, {len(work.rows)} rows")
-                make_forecasts(workspace, work)
+        missing = [work for work in panel if not forecasts_path(workspace, work.id).is_file()]
+        for work in missing:
+            context.log.info(f"{work.id}: {work.rows['series'].nunique()} series, {len(work.rows)} rows")
+        make_forecasts(workspace, missing)
         for work in panel:
             reused, decision = is_stored(workspace, work.id), decision_of(workspace, work)
             if not reused:
@@ -143,16 +143,20 @@ def decision_on(workspace: Workspace, evaluation: str, other: str) -> GateDecisi
     return decide(read_forecasts(workspace, evaluation), read_forecasts(workspace, other) if there else None)
 
 
-def make_forecasts(workspace: Workspace, work: Work) -> None:
-    """The walk-forward as Parquet, complete or not at all."""
-    panel = build_panel(work.rows, work.kind)
-    forecasts = walk_forward(panel, work.kind, work.horizon_days, threads=workspace.settings.threads)
-    forecasts = forecasts.merge(known_regimes(panel), how="left", on=["series", "as_of"], validate="many_to_one")
-    path = forecasts_path(workspace, work.id)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    forecasts.to_parquet(fresh, index=False)
-    fresh.replace(path)
+def make_forecasts(workspace: Workspace, horizons: Sequence[Work]) -> None:
+    """Walk-forwards of one panel as Parquet, each complete or not at all, with the regime known at each origin."""
+    if not horizons:
+        return
+    panel = build_panel(horizons[0].rows, horizons[0].kind)
+    regimes = known_regimes(panel)
+    for work in horizons:
+        forecasts = walk_forward(panel, work.kind, work.horizon_days, threads=workspace.settings.threads)
+        forecasts = forecasts.merge(regimes, how="left", on=["series", "as_of"], validate="many_to_one")
+        path = forecasts_path(workspace, work.id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_suffix(".new")
+        forecasts.to_parquet(fresh, index=False)
+        fresh.replace(path)
 
 
 def evaluate_and_store(workspace: Workspace, registry: ModelRegistry, work: Work, decision: GateDecision) -> int:

@@ -35,8 +35,7 @@ def test_a_short_history_is_an_evaluation_without_figures(
     )
     work, other = (Work(SeriesKind.CANDLES, horizon, rows, "data", "code") for horizon in (1, 7))
     assert (work.other_id, other.other_id) == (other.id, work.id)
-    for one in (work, other):
-        make_forecasts(workspace, one)
+    make_forecasts(workspace, (work, other))
     evaluate_and_store(workspace, registry, work, decision_of(workspace, work))
     assert is_stored(workspace, work.id)
     assert len(read_forecasts(workspace, work.id)) == forecasts
