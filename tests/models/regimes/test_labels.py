@@ -88,11 +88,11 @@ def test_the_past_is_the_same_when_the_future_is_cut_or_altered(frame: pd.DataFr
         pd.testing.assert_frame_equal(again, before, check_exact=True)
 
 
-def test_fits_come_every_28_days_and_are_frozen_in_between(frame: pd.DataFrame) -> None:
+def test_fits_come_every_56_days_and_are_frozen_in_between(frame: pd.DataFrame) -> None:
     versions = of(frame)["model_version"]
     assert (versions[:365] == NO_VERSION).all()
-    assert versions[365:].groupby(versions).size().iloc[:-1].eq(28).all()
-    assert versions.nunique() == 1 + len(range(365, DAYS, 28))
+    assert versions[365:].groupby(versions).size().iloc[:-1].eq(56).all()
+    assert versions.nunique() == 1 + len(range(365, DAYS, 56))
 
 
 def test_fits_that_were_made_stay_whatever_becomes_of_the_data() -> None:
@@ -104,7 +104,7 @@ def test_fits_that_were_made_stay_whatever_becomes_of_the_data() -> None:
     chains = chains_until_now(observed(grid, CANDLES), grid.as_of, DAILY, known)
     assert chains[: len(known)] == known
     assert [str(c.fitted_at)[:10] for c in chains[len(known) :]] == [
-        str(day)[:10] for day in grid.as_of[365 + 28 * len(known) :: 28]
+        str(day)[:10] for day in grid.as_of[365 + 56 * len(known) :: 56]
     ]
     assert chains_until_now(observed(grid, CANDLES), grid.as_of, DAILY, chains) == chains
 

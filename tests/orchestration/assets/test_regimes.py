@@ -129,7 +129,7 @@ def test_a_label_names_parameters_that_are_stored(market: Workspace) -> None:
     coin = _stored(market, BTC)
     chains = known_chains(market.warehouse, [BTC])[BTC]
     assert set(coin.loc[coin["label"].notna(), "model_version"]) <= {chain.version for chain in chains}
-    assert len(chains) == len(range(365, DAYS, 28))
+    assert len(chains) == len(range(365, DAYS, 56))
     row = coin[coin["label"].notna()].iloc[-1]
     history = market.warehouse.read(
         "select rv from features.volatility where series = 'BTC' and is_origin order by as_of"
