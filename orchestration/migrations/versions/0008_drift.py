@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
+from orchestration.migrations.append_only import append_only
+
 revision = "0008"
 down_revision = "0007"
 
@@ -75,22 +77,7 @@ def upgrade() -> None:
     op.execute(_CALIBRATIONS)
     op.execute(_ALARMS)
     op.execute("create index drift_calibrations_newest on ml.drift_calibrations (subject, kind, history_end desc)")
-    for table, words in _WORDS.items():
-        op.execute(
-            f"create trigger append_only before update or delete on {table} "
-            "for each row execute function raw.refuse_change()"
-        )
-        # A server whose user may not create roles has none to grant to (revision 0005).
-        op.execute(f"""
-            do $$ begin
-                if exists (select from pg_roles where rolname = 'ballast_writer') then
-                    grant insert, update on {table} to ballast_writer;
-                end if;
-            end $$""")
-        for column, meaning in words.items():
-            what = f"column {table}.{column}" if column else f"table {table}"
-            quoted = meaning.replace("'", "''")
-            op.execute(f"comment on {what} is '{quoted}'")
+    append_only(_WORDS, "insert, update")
 
 
 def downgrade() -> None:
