@@ -1,15 +1,14 @@
 """Out-of-sample forecasts of every member at every origin: protocol `vol-wf-1`.
 
 Models of one series are refitted every 28 days (21 observations for rates), pooled ones every 56 (126) days, on
-expanding windows; a row trains only if its target window plus one day of embargo has closed. Threads share the refits
-of the pool and the laws of the series; the result does not depend on their number.
+expanding windows; a row trains only if its target window plus one day of embargo has closed. Threads share each fit of
+the pool and the laws of the series; the result does not depend on their number.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import ClassVar, Protocol, TypeVar
 
 import numpy as np
@@ -75,7 +74,7 @@ def walk_forward(
             paths[member] = combined_paths(built, paths, horizon_days)
             direct = spike_paths(built, horizon_days, threads) if "lightgbm" in paths else {}
         elif member in POOLED:
-            paths[member] = pooled_paths(built, partial(make, member, kind, horizon_days), threads)
+            paths[member] = pooled_paths(built, make(member, kind, horizon_days, threads))
         else:
             paths[member] = own_paths(built, member, horizon_days)
 
@@ -124,7 +123,7 @@ def spike_paths(panel: Panel, horizon_days: int, threads: int = 1) -> dict[str, 
     """Probabilities (n,) by series of the pooled spike classifier."""
     from models.volatility.lightgbm_spikes import SpikeClassifier  # 3 s of import that baselines do not need
 
-    return pooled_paths(panel, partial(SpikeClassifier, panel.kind, horizon_days), threads)
+    return pooled_paths(panel, SpikeClassifier(panel.kind, horizon_days, threads))
 
 
 class Learner(Protocol):
@@ -139,28 +138,19 @@ class Learner(Protocol):
     def forecast(self, panel: Panel, series: str, start: int = 0, stop: int | None = None) -> FloatArray: ...
 
 
-def pooled_paths(panel: Panel, fresh: Callable[[], Learner], threads: int = 1) -> dict[str, FloatArray]:
-    """Answers (n,) by series of a learner with one fit for the panel.
+def pooled_paths(panel: Panel, learner: Learner) -> dict[str, FloatArray]:
+    """Answers (n,) by series of a learner with one fit for the panel, threads or not as the learner was made.
 
-    Refit dates do not depend on each other, but for a learner that is dear to fit: groups of its `refits_every` dates
-    share the fit of their first, wherever the groups are computed.
+    A learner that is dear to fit is fitted at every `refits_every`-th refit date and refreshed at the others.
     """
-    periods = spans(pool_refit_dates(panel), END_OF_TIME)
-    size = fresh().refits_every
-    groups = [periods[first : first + size] for first in range(0, len(periods), size)]
     out = {series: np.full(len(grid), np.nan) for series, grid in panel.grids.items()}
-
-    def several(part: Sequence[Sequence[tuple[np.datetime64, np.datetime64]]]) -> None:
-        learner = fresh()
-        for position, (start, stop) in ((position, period) for group in part for position, period in enumerate(group)):
-            (learner.refresh if position else learner.fit)(panel, start)
-            for series, grid in panel.grids.items():
-                low, high = (int(np.searchsorted(grid.as_of, moment)) for moment in (start, stop))
-                low = max(low, first_fit(panel.protocol))
-                if low < high:
-                    out[series][low:high] = learner.forecast(panel, series, low, high)
-
-    _map(several, [groups[worker::threads] for worker in range(threads)], threads)
+    for position, (start, stop) in enumerate(spans(pool_refit_dates(panel), END_OF_TIME)):
+        (learner.refresh if position % learner.refits_every else learner.fit)(panel, start)
+        for series, grid in panel.grids.items():
+            low, high = (int(np.searchsorted(grid.as_of, moment)) for moment in (start, stop))
+            low = max(low, first_fit(panel.protocol))
+            if low < high:
+                out[series][low:high] = learner.forecast(panel, series, low, high)
     return out
 
 

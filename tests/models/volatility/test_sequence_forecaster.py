@@ -4,7 +4,6 @@ import json
 import math
 import subprocess
 import sys
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -140,7 +139,7 @@ def test_a_changed_future_leaves_the_past_bit_for_bit(daily: pd.DataFrame, restl
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_number_of_threads_does_not_show_in_a_walk_forward(panel: Panel, restless: object, name: str) -> None:
-    alone, together = (pooled_paths(panel, partial(make, name, COIN, 1), threads) for threads in (1, 2))
+    alone, together = (pooled_paths(panel, make(name, COIN, 1, threads)) for threads in (1, 2))
     for series in panel.grids:
         assert np.isfinite(alone[series]).sum() == 940 - 365
         assert alone[series].tobytes() == together[series].tobytes()

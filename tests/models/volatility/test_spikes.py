@@ -84,14 +84,14 @@ def test_one_fit_answers_for_the_rows_until_the_next(announced: Panel) -> None:
         fits, refits_every = 0, 1
 
         def fit(self, panel: Panel, known_until: np.datetime64) -> None:
-            Counting.fits += 1
+            self.fits += 1
 
         refresh = fit
 
         def forecast(self, panel: Panel, series: str, start: int = 0, stop: int | None = None) -> np.ndarray:
-            return np.full(len(panel.grids[series].rv[start:stop]), float(Counting.fits))
+            return np.full(len(panel.grids[series].rv[start:stop]), float(self.fits))
 
-    path = pooled_paths(announced, Counting)["AAA"]
+    path = pooled_paths(announced, Counting())["AAA"]
     assert np.isnan(path[:365]).all()
     assert path[365:421].tolist() == [1.0] * 56
     assert path[421] == 2.0
