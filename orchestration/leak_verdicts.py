@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from models.contracts.tables import ML_PREDICTIONS, ML_PROMOTIONS, RAW_CANDLES, RAW_FX_RATES, RISK_SCORES
@@ -53,18 +54,22 @@ def told(finding: Finding) -> str:
     return f"{finding.probe}, {finding.subject}: {finding.leaks} of {finding.cases}, first {finding.first}"
 
 
-def judge(workspace: Workspace, work: Work) -> Verdict:
-    """The verdict on an evaluation: the one that is stored, else the sentinel is asked (seconds) and its word kept."""
-    stored = verdict(workspace, work.id)
-    if stored is not None:
-        return stored
-    made = Verdict(work.id, tuple(examine(work, REGULAR, seed_of(work.id), workspace.settings.threads)))
-    path = _path(workspace, work.id)
+def judge(workspace: Workspace, *works: Work) -> list[Verdict]:
+    """The verdict on each evaluation: what is stored, else the sentinel is asked (seconds) and its word kept."""
+    missing = [work for work in works if verdict(workspace, work.id) is None]
+    run = workspace.runner(sum(len(work.rows) for work in missing))
+    found = run([partial(examine, work, REGULAR, seed_of(work.id)) for work in missing])
+    for work, findings in zip(missing, found, strict=True):
+        _keep(workspace, Verdict(work.id, tuple(findings)))
+    return [said for work in works if (said := verdict(workspace, work.id)) is not None]
+
+
+def _keep(workspace: Workspace, made: Verdict) -> None:
+    path = _path(workspace, made.evaluation_id)
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")
     fresh.write_text(json.dumps([asdict(finding) for finding in made.findings], indent=1), encoding="utf-8")
     fresh.replace(path)
-    return made
 
 
 def verdict(workspace: Workspace, evaluation: str) -> Verdict | None:
@@ -76,8 +81,8 @@ def verdict(workspace: Workspace, evaluation: str) -> Verdict | None:
     return Verdict(evaluation, tuple(Finding(**finding) for finding in findings))
 
 
-def examine(work: Work, effort: Effort, seed: int, threads: int) -> list[Finding]:
-    return probe(work.rows.reset_index(drop=True), work.kind, work.horizon_days, seed, effort, threads)
+def examine(work: Work, effort: Effort, seed: int) -> list[Finding]:
+    return probe(work.rows.reset_index(drop=True), work.kind, work.horizon_days, seed, effort)
 
 
 def seed_of(evaluation: str) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from models.contracts.horizons import Protocol
 from models.contracts.market import SeriesKind
+from models.contracts.running import IN_TURN, Runner
 from models.contracts.score import ScoreStatus
 from models.regimes.chain import METHOD_VERSION, MIN_OBSERVED, Chain, fit_chain
 from models.regimes.changepoints import changepoints
@@ -137,9 +139,15 @@ def regimes_of(
     return pd.concat(frames, ignore_index=True)[list(COLUMNS)]
 
 
-def known_regimes(panel: Panel) -> pd.DataFrame:
+def known_regimes(panel: Panel, run: Runner = IN_TURN) -> pd.DataFrame:
     """`series`, `as_of`, `regime` (label of the chain, None without one) of every origin of a panel, as it could be
     said then: what an evaluation is looked at by."""
+    series = list(panel.grids)
+    shares = [panel.only(*series[first :: run.workers]) for first in range(min(run.workers, len(series)))]
+    return pd.concat(run([partial(_known_regimes, share) for share in shares]), ignore_index=True)
+
+
+def _known_regimes(panel: Panel) -> pd.DataFrame:
     found = []
     for grid in panel.grids.values():
         chains = chains_until_now(observed(grid, panel.kind), grid.as_of, panel.protocol)

@@ -89,7 +89,8 @@ def choose(
         empty = pd.DataFrame(columns=list(FIGURES))
         return GateDecision(horizon, Ewma.name, Ewma.name, False, len(capped), (why,), empty)
     best = baseline_in_force(capped, horizon)
-    table = pd.DataFrame([_figures(str(model), best, capped, uncapped, horizon, elsewhere) for model in capped.columns])
+    joint = _advantages(capped, elsewhere)
+    table = pd.DataFrame([_figures(str(model), best, capped, uncapped, horizon, joint) for model in capped.columns])
     reasons = [f"{best} is the baseline in force: QLIKE {capped[best].mean():.4f}{_beside(best, capped)}"]
     challengers = table[~table["model"].isin(BASELINES)].sort_values("qlike")
     asked = int(challengers[["dm_p_value", "p_both_horizons"]].notna().sum().sum())
@@ -164,7 +165,7 @@ def _figures(
     capped: pd.DataFrame,
     uncapped: pd.DataFrame,
     horizon: int,
-    elsewhere: pd.DataFrame | None,
+    joint: pd.DataFrame,
 ) -> dict[str, str | float]:
     own, base = capped[model].to_numpy(), capped[best].to_numpy()
     return {
@@ -174,20 +175,28 @@ def _figures(
         "ratio": float(own.mean() / base.mean()),
         "ratio_uncapped": float(uncapped[model].mean() / uncapped[best].mean()),
         "dm_p_value": math.nan if model == best else diebold_mariano(own, base, horizon)[1],
-        "p_both_horizons": math.nan if model == best else _joint_p(model, capped, elsewhere),
+        "p_both_horizons": math.nan if model == best else _joint_p(model, joint),
     }
 
 
-def _joint_p(model: str, capped: pd.DataFrame, elsewhere: pd.DataFrame | None) -> float:
-    """p-value of "better on the average of both horizons", each in units of the loss of its baseline in force."""
-    if elsewhere is None or elsewhere.empty or model not in elsewhere:
+def _advantages(capped: pd.DataFrame, elsewhere: pd.DataFrame | None) -> pd.DataFrame:
+    """By date and member, the loss less that of the baseline in force, in units of its mean: mean of both horizons."""
+    if elsewhere is None or elsewhere.empty:
+        return pd.DataFrame()
+    here, there = (
+        losses.sub(base, axis=0) / base.mean()
+        for losses in (capped, elsewhere)
+        for base in (losses[baseline_in_force(losses, LONGEST_HORIZON)],)
+    )
+    return (here + there) / 2.0
+
+
+def _joint_p(model: str, joint: pd.DataFrame) -> float:
+    """p-value of "better on the average of both horizons" (`_advantages`)."""
+    if model not in joint:
         return math.nan
-    advantage = []
-    for losses in (capped, elsewhere):
-        base = losses[baseline_in_force(losses, LONGEST_HORIZON)]
-        advantage.append((losses[model] - base) / base.mean())
-    both = pd.concat(advantage, axis=1, sort=True).dropna().mean(axis=1).to_numpy()
-    return diebold_mariano(both, np.zeros(len(both)), LONGEST_HORIZON)[1]
+    both = joint[model].dropna().to_numpy()
+    return diebold_mariano(both, np.zeros(len(both)), LONGEST_HORIZON)[1] if len(both) else math.nan
 
 
 def _objections(ratio: float, p: float, level: float, raw: float) -> list[str]:

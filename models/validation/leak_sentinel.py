@@ -64,7 +64,7 @@ class Sample:
 
 
 def probe(
-    rows: pd.DataFrame, kind: SeriesKind, horizon_days: int, seed: int, effort: Effort = REGULAR, threads: int = 1
+    rows: pd.DataFrame, kind: SeriesKind, horizon_days: int, seed: int, effort: Effort = REGULAR
 ) -> list[Finding]:
     """Every probe on a sample of a panel's rows; one finding a probe and subject.
 
@@ -78,9 +78,9 @@ def probe(
     return [
         *feature_findings(sample, kind, horizon_days),
         *member_findings(sample, kind, horizon_days),
-        *path_findings(sample, kind, horizon_days, effort, threads),
+        *path_findings(sample, kind, horizon_days, effort),
         *(
-            placebo(subjects.learner(name, kind, horizon_days, threads), sample.rows, rng, f"{name} walk-forward")
+            placebo(subjects.learner(name, kind, horizon_days), sample.rows, rng, f"{name} walk-forward")
             for name in _put_to_placebo(kind, effort)
         ),
     ]
@@ -123,13 +123,11 @@ def member_findings(sample: Sample, kind: SeriesKind, horizon_days: int) -> Iter
     yield cut_and_compare(said, sample.rows, sample.cuts, "forecasts of fitted members", tolerance=tolerance)
 
 
-def path_findings(
-    sample: Sample, kind: SeriesKind, horizon_days: int, effort: Effort, threads: int
-) -> Iterator[Finding]:
+def path_findings(sample: Sample, kind: SeriesKind, horizon_days: int, effort: Effort) -> Iterator[Finding]:
     """The walk-forward as a whole, and what would have been published of it."""
     compete = members_for(kind)
     walked = [name for name in effort.walked or compete if name in compete]
-    build = _once(subjects.published(kind, horizon_days, walked, threads), sample.rows)
+    build = _once(subjects.published(kind, horizon_days, walked), sample.rows)
     cuts = sample.cuts[-effort.fits :]
     yield cut_and_compare(build, sample.rows, cuts, "walk-forward", tolerance=subjects.PRODUCT_TOLERANCE)
     yield future_change(build, sample.rows, cuts[-1:], "walk-forward", sample.changes)

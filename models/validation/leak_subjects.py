@@ -73,14 +73,14 @@ def said_without_a_fit(kind: SeriesKind, horizon_days: int) -> Build:
     return build
 
 
-def published(kind: SeriesKind, horizon_days: int, members: Sequence[str], threads: int = 1) -> Build:
+def published(kind: SeriesKind, horizon_days: int, members: Sequence[str]) -> Build:
     """Walk-forward forecasts of `members` (series `NAME MEMBER`), and what the gate, which looks at the panel's other
     horizon as well, would have published of them (series `NAME published`)."""
     (elsewhere,) = (days for days in PROTOCOLS[kind].horizons if days != horizon_days)
 
     def build(rows: pd.DataFrame) -> pd.DataFrame:
         panel = build_panel(rows, kind)
-        forecasts, other = (walk_forward(panel, kind, days, members, threads) for days in (horizon_days, elsewhere))
+        forecasts, other = (walk_forward(panel, kind, days, members) for days in (horizon_days, elsewhere))
         parts = [forecasts.assign(series=forecasts["series"] + " " + forecasts["model"])]
         if len(forecasts):
             chosen = champion_path(forecasts, kind, other)
@@ -214,11 +214,11 @@ def training_sets(
             yield calendar[position], pd.DataFrame(training)
 
 
-def learner(name: str, kind: SeriesKind, horizon_days: int, threads: int = 1) -> Learn:
+def learner(name: str, kind: SeriesKind, horizon_days: int) -> Learn:
     """A member's whole walk-forward, for the placebo."""
 
     def learn(rows: pd.DataFrame) -> pd.DataFrame:
-        return walk_forward(rows, kind, horizon_days, [name], threads)[["series", "as_of", "rv_forecast", "realised"]]
+        return walk_forward(rows, kind, horizon_days, [name])[["series", "as_of", "rv_forecast", "realised"]]
 
     return learn
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 
+FITTED_TO = ("model", "series", "horizon_days", "as_of", "rv_forecast", "p_direct")  # columns of a walk-forward
+
 
 def fit_bundle(
     rows: pd.DataFrame, kind: SeriesKind, horizon_days: int, champion: str, walk_forward: pd.DataFrame
@@ -33,7 +35,7 @@ def fit_bundle(
     Parameters
     ----------
     rows : the rows of `features.volatility` that `walk_forward` was made from
-    walk_forward : frame of `models.volatility.walk_forward`; rows of other models are ignored
+    walk_forward : columns `FITTED_TO` of a frame of `models.volatility.walk_forward`; a combination reads all members
 
     Raises
     ------

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -41,6 +42,7 @@ class Design:
     rows: Mapping[str, NDArray[np.float32]]
 
 
+@lru_cache(maxsize=1)  # every learner of a panel asks for it; the last panel is kept, no more
 def build_design(panel: Panel) -> Design:
     """Design matrices of a panel."""
     states = _market_states(panel)

@@ -57,7 +57,7 @@ class Grid:
         return int(np.searchsorted(self.as_of, moment, side="right"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # a panel is equal to itself alone: what is made from it can be kept by it
 class Panel:
     kind: SeriesKind
     grids: Mapping[str, Grid]
@@ -66,8 +66,8 @@ class Panel:
     def protocol(self) -> Protocol:
         return PROTOCOLS[self.kind]
 
-    def only(self, series: str) -> Panel:
-        return Panel(self.kind, {series: self.grids[series]})
+    def only(self, *series: str) -> Panel:
+        return Panel(self.kind, {name: self.grids[name] for name in series})
 
 
 def utc(values: pd.Series | pd.DatetimeIndex) -> TimeArray:

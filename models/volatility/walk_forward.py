@@ -1,15 +1,16 @@
 """Out-of-sample forecasts of every member at every origin: protocol `vol-wf-1`.
 
 Models of one series are refitted every 28 days (21 observations for rates), pooled ones every 56 (126) days, on
-expanding windows; a row trains only if its target window plus one day of embargo has closed. Threads share each fit of
-the pool and the laws of the series; the result does not depend on their number.
+expanding windows; a row trains only if its target window plus one day of embargo has closed. The work is cut into
+shares, of series where each has its own fits and of refit dates where the panel has one; the result does not depend on
+how many there are or where they are run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import ClassVar, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from models.contracts.horizons import EMBARGO_DAYS
 from models.contracts.market import SeriesKind
+from models.contracts.running import IN_TURN, Runner
 from models.risk.var import tail_path
 from models.volatility.combination import Combination, combined_paths
 from models.volatility.law import volatility_score
@@ -27,9 +29,9 @@ from models.volatility.targets import first_fit, refit_points, spans
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[str], None]
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+Paths = dict[str, FloatArray]  # by series, (n,) each
 
+SPIKES = "spikes"  # beside the members: the probability of the pooled spike classifier
 END_OF_TIME = np.datetime64("9999-01-01")
 
 
@@ -42,7 +44,7 @@ def walk_forward(
     kind: SeriesKind,
     horizon_days: int,
     members: Sequence[str] | None = None,
-    threads: int = 1,
+    run: Runner = IN_TURN,
     progress: Progress = silent,
 ) -> pd.DataFrame:
     """Forecasts of `members` for every origin past half the warm-up.
@@ -52,6 +54,7 @@ def walk_forward(
     panel : rows of `features.volatility` of one kind, several series, or a panel built from them
     members : names of `models.volatility.members`; None = those that compete for this kind. A combination pools the
         members before it.
+    run : where the shares of the work are done; None of its tasks depends on another
 
     Returns
     -------
@@ -61,33 +64,60 @@ def walk_forward(
     `scored`, `p_direct` (of the spike classifier, for the combination of a pool; else NaN). `scored` marks origins past
     the protocol's warm-up: only they are compared and published; the earlier ones feed the error laws. Rows without
     a forecast are left out, so a panel of short series has none.
+
+    Raises
+    ------
+    ValueError
+        A combination has no member before it, or the panel holds no series.
     """
     built = panel if isinstance(panel, Panel) else build_panel(panel, kind)
-    frames: list[pd.DataFrame] = []
-    paths: dict[str, dict[str, FloatArray]] = {}
-    for member in members or members_for(kind):
-        progress(f"{kind} h={horizon_days} {member}: {len(built.grids)} series")
-        direct: dict[str, FloatArray] = {}
-        if member == Combination.name:
-            if not paths:
-                raise ValueError("a combination pools the members before it: name at least one")
-            paths[member] = combined_paths(built, paths, horizon_days)
-            direct = spike_paths(built, horizon_days, threads) if "lightgbm" in paths else {}
-        elif member in POOLED:
-            paths[member] = pooled_paths(built, make(member, kind, horizon_days, threads))
-        else:
-            paths[member] = own_paths(built, member, horizon_days)
-
-        def frame(series: str, member: str = member, direct: dict[str, FloatArray] = direct) -> pd.DataFrame:
-            return _frame(built, member, series, paths[member][series], horizon_days, direct.get(series))
-
-        frames += _map(frame, built.grids, threads)
-    if not frames:
+    if not built.grids:
         raise ValueError(f"nothing to forecast: the {kind} panel holds no series")
-    return pd.concat(frames, ignore_index=True)
+    names = list(members or members_for(kind))
+    pooled = names.index(Combination.name) if Combination.name in names else len(names)
+    if pooled == 0:
+        raise ValueError("a combination pools the members before it: name at least one")
+    fitted = [name for name in names if name != Combination.name]
+    learners = [*fitted, SPIKES] if Combination.name in names and "lightgbm" in names[:pooled] else fitted
+    progress(f"{kind} h={horizon_days} {', '.join(learners)}: {len(built.grids)} series")
+    shares = run([partial(_share, built, learners, horizon_days, i, run.workers) for i in range(run.workers)])
+    paths = {name: _joined([share[name] for share in shares]) for name in learners}
+    direct = paths.pop(SPIKES, {})
+    if Combination.name in names:
+        progress(f"{kind} h={horizon_days} {Combination.name}: {pooled} members")
+        paths[Combination.name] = combined_paths(built, {name: paths[name] for name in names[:pooled]}, horizon_days)
+
+    def frames_of(member: str) -> Callable[[], pd.DataFrame]:
+        return partial(
+            _frames, built, member, paths[member], horizon_days, direct if member == Combination.name else {}
+        )
+
+    return pd.concat(run([frames_of(member) for member in names]), ignore_index=True)
 
 
-def own_paths(panel: Panel, member: str, horizon_days: int) -> dict[str, FloatArray]:
+def _share(panel: Panel, learners: Sequence[str], horizon_days: int, share: int, shares: int) -> dict[str, Paths]:
+    """What one of `shares` workers does of each learner: paths that are NaN, or not there, where others do it."""
+    own = panel.only(*list(panel.grids)[share::shares])
+    found = {}
+    for name in learners:
+        if name == SPIKES:
+            found[name] = spike_paths(panel, horizon_days, share, shares)
+        elif name in POOLED:
+            found[name] = pooled_paths(panel, make(name, panel.kind, horizon_days), share, shares)
+        else:
+            found[name] = own_paths(own, name, horizon_days)
+    return found
+
+
+def _joined(shares: Sequence[Paths]) -> Paths:
+    out: Paths = {}
+    for share in shares:
+        for series, path in share.items():
+            out[series] = path if series not in out else np.where(np.isfinite(path), path, out[series])
+    return out
+
+
+def own_paths(panel: Panel, member: str, horizon_days: int) -> Paths:
     """Forecasts (n,) by series of a member that is fitted to each series by itself; NaN before the first fit."""
 
     def one(series: str) -> FloatArray:
@@ -100,7 +130,6 @@ def own_paths(panel: Panel, member: str, horizon_days: int) -> dict[str, FloatAr
             out[start:stop] = forecaster.forecast(alone, series, start, stop)
         return out
 
-    # Not threaded: an optimiser that hands the interpreter lock over at every step is ten times slower, not faster.
     return {series: one(series) for series in panel.grids}
 
 
@@ -119,11 +148,11 @@ def pool_refit_dates(panel: Panel) -> list[np.datetime64]:
     return list(np.arange(first, last + np.timedelta64(1, "D"), np.timedelta64(protocol.pool_refit_step, "D")))
 
 
-def spike_paths(panel: Panel, horizon_days: int, threads: int = 1) -> dict[str, FloatArray]:
+def spike_paths(panel: Panel, horizon_days: int, share: int = 0, shares: int = 1) -> Paths:
     """Probabilities (n,) by series of the pooled spike classifier."""
     from models.volatility.lightgbm_spikes import SpikeClassifier  # 3 s of import that baselines do not need
 
-    return pooled_paths(panel, SpikeClassifier(panel.kind, horizon_days, threads))
+    return pooled_paths(panel, SpikeClassifier(panel.kind, horizon_days), share, shares)
 
 
 class Learner(Protocol):
@@ -138,20 +167,29 @@ class Learner(Protocol):
     def forecast(self, panel: Panel, series: str, start: int = 0, stop: int | None = None) -> FloatArray: ...
 
 
-def pooled_paths(panel: Panel, learner: Learner) -> dict[str, FloatArray]:
-    """Answers (n,) by series of a learner with one fit for the panel, threads or not as the learner was made.
+def pooled_paths(panel: Panel, learner: Learner, share: int = 0, shares: int = 1) -> Paths:
+    """Answers (n,) by series of a learner with one fit for the panel.
 
-    A learner that is dear to fit is fitted at every `refits_every`-th refit date and refreshed at the others.
+    Refit dates do not depend on each other, but for a learner that is dear to fit: groups of its `refits_every` dates
+    share the fit of their first. One share of several answers for every `shares`-th group only, the rest stays NaN.
     """
+    periods = spans(pool_refit_dates(panel), END_OF_TIME)
+    size = learner.refits_every
+    groups = [periods[first : first + size] for first in range(0, len(periods), size)]
     out = {series: np.full(len(grid), np.nan) for series, grid in panel.grids.items()}
-    for position, (start, stop) in enumerate(spans(pool_refit_dates(panel), END_OF_TIME)):
-        (learner.refresh if position % learner.refits_every else learner.fit)(panel, start)
+    for position, (start, stop) in ((at, period) for group in groups[share::shares] for at, period in enumerate(group)):
+        (learner.refresh if position else learner.fit)(panel, start)
         for series, grid in panel.grids.items():
             low, high = (int(np.searchsorted(grid.as_of, moment)) for moment in (start, stop))
             low = max(low, first_fit(panel.protocol))
             if low < high:
                 out[series][low:high] = learner.forecast(panel, series, low, high)
     return out
+
+
+def _frames(panel: Panel, member: str, paths: Paths, horizon_days: int, direct: Paths) -> pd.DataFrame:
+    rows = [_frame(panel, member, s, paths[s], horizon_days, direct.get(s)) for s in panel.grids]
+    return pd.concat(rows, ignore_index=True)
 
 
 def _frame(
@@ -193,10 +231,3 @@ def _known_at(as_of: pd.DatetimeIndex, horizon_days: int) -> pd.DatetimeIndex:
     """Counted in rows of the series' own calendar: around holidays and holes days would come too early."""
     lag = horizon_days + EMBARGO_DAYS
     return pd.DatetimeIndex(as_of.to_series().shift(-lag))
-
-
-def _map(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> list[Result]:
-    if threads <= 1:
-        return [function(item) for item in items]
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(function, items))

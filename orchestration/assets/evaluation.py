@@ -148,9 +148,10 @@ def make_forecasts(workspace: Workspace, horizons: Sequence[Work]) -> None:
     if not horizons:
         return
     panel = build_panel(horizons[0].rows, horizons[0].kind)
-    regimes = known_regimes(panel)
+    run = workspace.runner(len(horizons[0].rows))
+    regimes = known_regimes(panel, run)
     for work in horizons:
-        forecasts = walk_forward(panel, work.kind, work.horizon_days, threads=workspace.settings.threads)
+        forecasts = walk_forward(panel, work.kind, work.horizon_days, run=run)
         forecasts = forecasts.merge(regimes, how="left", on=["series", "as_of"], validate="many_to_one")
         path = forecasts_path(workspace, work.id)
         path.parent.mkdir(parents=True, exist_ok=True)

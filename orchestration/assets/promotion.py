@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from models.contracts.score import Role
 from models.validation.gate import GateDecision
 from models.validation.ledger import GATE, Action, Entry, champion_at, model_name, pin
 from models.volatility.bundle import Bundle, load_bundle
-from models.volatility.bundle_fit import fit_bundle
+from models.volatility.bundle_fit import FITTED_TO, fit_bundle
 from models.volatility.members import BASELINES
 from orchestration import keys, served_rows
 from orchestration.assets.evaluation import Work, decision_of, is_stored, read_forecasts, works
@@ -61,7 +62,7 @@ def promotions(
         if not is_stored(workspace, work.id):
             lines.append(f"{name}: its data or code has changed since the last evaluation, nothing is decided on that")
             continue
-        said = judge(workspace, work)
+        (said,) = judge(workspace, work)
         if not said.passed:
             lines.append(f"{name}: refused, it looks ahead: {'; '.join(said.offenders)}")
             continue
@@ -147,11 +148,15 @@ def make_candidate(
     registry: ModelRegistry, workspace: Workspace, work: Work, decision: GateDecision, forecasts: pd.DataFrame
 ) -> Candidate:
     """Fit, register and prove the champion of an evaluation, with its shadows in the same version."""
-    champion = fit_bundle(work.rows, work.kind, work.horizon_days, decision.champion, forecasts)
-    shadows = {
-        role.value: fit_bundle(work.rows, work.kind, work.horizon_days, member, forecasts)
-        for role, member in shadows_of(decision).items()
-    }
+    roles = shadows_of(decision)
+    run, known = workspace.runner(len(work.rows)), forecasts[list(FITTED_TO)]
+    champion, *others = run(
+        [
+            partial(fit_bundle, work.rows, work.kind, work.horizon_days, member, known)
+            for member in (decision.champion, *roles.values())
+        ]
+    )
+    shadows = {role.value: bundle for role, bundle in zip(roles, others, strict=True)}
     name = model_name(work.kind, work.horizon_days)
     version = registry.placed(_register(registry, workspace, work, champion, shadows, name))
     evidence = gate_evidence(decision, work.id, work.data, work.code, champion, version)

@@ -69,7 +69,7 @@ def newest_verdicts(workspace: Workspace) -> list[Verdict]:
     stored = [verdict(workspace, evaluation) for evaluation in newest]
     if all(said is not None for said in stored):
         return [said for said in stored if said is not None]
-    return [judge(workspace, work) for work in works(workspace) if is_stored(workspace, work.id)]
+    return judge(workspace, *(work for work in works(workspace) if is_stored(workspace, work.id)))
 
 
 CHECKS = (no_leak, known_when_issued)

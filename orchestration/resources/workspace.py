@@ -10,12 +10,14 @@ from pydantic import Field, PrivateAttr
 
 from models.contracts.clock import MarketClock
 from models.contracts.market import Calendar, DataMode, Dataset, SeriesKind, SeriesSpec
+from models.contracts.running import Runner
 from models.contracts.tables import OPS_SERIES
 from models.contracts.vault import VaultConfig
 from orchestration.resources.warehouse import Warehouse
 from orchestration.settings import Settings, as_environment, current_settings
 from orchestration.sources.interface import Market
 from orchestration.universe import Universe, load_universe
+from orchestration.workers import runner_for
 
 WAREHOUSE_URL_VARIABLE = "BALLAST_WAREHOUSE_URL"
 _UNSHOWN = ("DATABASE_URL",)  # resource configuration is shown in the UI; this one may hold a password
@@ -73,6 +75,10 @@ class Workspace(dg.ConfigurableResource[None]):
     @property
     def mode(self) -> DataMode:
         return self.settings.market.mode
+
+    def runner(self, rows: int) -> Runner:
+        """Where tasks on a panel of so many rows are run."""
+        return runner_for(rows, self.settings.threads)
 
     def clock(self) -> MarketClock:
         return self.warehouse.clock()

@@ -72,5 +72,5 @@ def _findings(workspace: Workspace, context: Context, options: argparse.Namespac
         context.errors.print(f"probing {panel}: {work.rows['series'].nunique()} series", highlight=False)
         seed = seed_of(work.id) if options.seed is None else options.seed
         effort = THOROUGH if options.thorough else REGULAR
-        for finding in examine(work, effort, seed, context.settings.threads):
+        for finding in examine(work, effort, seed):
             yield panel, finding

@@ -138,11 +138,12 @@ def test_a_changed_future_leaves_the_past_bit_for_bit(daily: pd.DataFrame, restl
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_the_number_of_threads_does_not_show_in_a_walk_forward(panel: Panel, restless: object, name: str) -> None:
-    alone, together = (pooled_paths(panel, make(name, COIN, 1, threads)) for threads in (1, 2))
+def test_neither_threads_nor_shares_show_in_a_walk_forward(panel: Panel, restless: object, name: str) -> None:
+    alone = pooled_paths(panel, make(name, COIN, 1))
+    shares = [pooled_paths(panel, make(name, COIN, 1, threads=2), share, 2) for share in (0, 1)]
     for series in panel.grids:
         assert np.isfinite(alone[series]).sum() == 940 - 365
-        assert alone[series].tobytes() == together[series].tobytes()
+        assert alone[series].tobytes() == np.fmax(*(share[series] for share in shares)).tobytes()
 
 
 def test_a_refresh_moves_the_base_and_keeps_the_networks(

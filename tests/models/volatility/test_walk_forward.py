@@ -1,10 +1,14 @@
 """The walk-forward as a whole: nothing it says about the past may depend on the future."""
 
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from models.contracts.market import SeriesKind
+from models.contracts.running import IN_TURN, Runner
 from models.validation.champion_path import champion_path
 from models.validation.evaluation import evaluate
 from models.validation.gate import decide
@@ -13,11 +17,21 @@ from models.volatility.members import MEMBERS
 from models.volatility.walk_forward import walk_forward
 
 CUT = 860
+Result = TypeVar("Result")
 PUBLISHED = ["rv_forecast", "threshold", "p_spike", "score", "var99", "es99"]
 
 
-def _run(rows: pd.DataFrame, horizon: int, **options: int) -> pd.DataFrame:
-    return walk_forward(rows, SeriesKind.CANDLES, horizon, **options)
+def _run(rows: pd.DataFrame, horizon: int, run: Runner = IN_TURN) -> pd.DataFrame:
+    return walk_forward(rows, SeriesKind.CANDLES, horizon, run=run)
+
+
+class Backwards:
+    """Three workers that finish in the opposite order."""
+
+    workers = 3
+
+    def __call__(self, tasks: Sequence[Callable[[], Result]]) -> list[Result]:
+        return [task() for task in tasks[::-1]][::-1]
 
 
 @pytest.fixture(scope="module", params=[1, 7])
@@ -78,8 +92,8 @@ def test_every_row_is_issued_when_its_information_closed(frame: pd.DataFrame) ->
     assert (frame["as_of"] == next_midnight).all()
 
 
-def test_the_number_of_threads_does_not_show(daily: pd.DataFrame, frame: pd.DataFrame) -> None:
-    again = _run(daily, int(frame["horizon_days"].iloc[0]), threads=2)
+def test_neither_the_number_of_shares_nor_their_order_shows(daily: pd.DataFrame, frame: pd.DataFrame) -> None:
+    again = _run(daily, int(frame["horizon_days"].iloc[0]), Backwards())
     pd.testing.assert_frame_equal(frame, again, check_exact=True)
 
 
