@@ -61,22 +61,31 @@ def watch_days(workspace: Workspace, now: datetime) -> list[Alarm]:
     """Alarms of the last two weeks of daily rows; features only every seventh day, as their windows move."""
     specs = [spec for spec in workspace.series() if spec.scored]
     forecasts = told(workspace.warehouse, [spec.id for spec in specs], now)
-    found: list[Alarm] = []
+    asked: list[Callable[[], list[Alarm]]] = []
+    size = 0
     for kind in _KINDS:
         ids = sorted({spec.id for spec in specs if spec.kind is kind})
         rows = features.origins(workspace.warehouse, kind, ids) if ids else pd.DataFrame()
         if rows.empty:
             continue
         panel = build_panel(rows[rows["as_of"] <= now], kind)
+        size += len(rows)
         for name, grid in panel.grids.items():
             rng = stream(workspace.settings.seed, f"drift/daily/{name}", 0)
-            daily = PROTOCOLS[kind].periods_a_year / 365
-            found += _said(partial(_of_features, name, grid, daily, rng))
-            own = forecasts[forecasts["series"] == name]
-            for horizon in PROTOCOLS[kind].horizons:
-                asked = own[own["horizon_days"] == horizon]
-                found += _of_forecasts(name, kind, grid, horizon, asked, daily, now, rng)
+            asked.append(partial(_of_series, grid, kind, forecasts[forecasts["series"] == name], now, rng))
+    found = [alarm for alarms in workspace.runner(size)(asked) for alarm in alarms]
     return [alarm for alarm in found if now - _LOOK_BACK < alarm.detected_at <= now]
+
+
+def _of_series(
+    grid: Grid, kind: SeriesKind, forecasts: pd.DataFrame, now: datetime, rng: np.random.Generator
+) -> list[Alarm]:
+    daily = PROTOCOLS[kind].periods_a_year / 365
+    found = _said(partial(_of_features, grid.series, grid, daily, rng))
+    for horizon in PROTOCOLS[kind].horizons:
+        asked = forecasts[forecasts["horizon_days"] == horizon]
+        found += _of_forecasts(grid.series, kind, grid, horizon, asked, daily, now, rng)
+    return found
 
 
 def _said(judge: Callable[[], list[Alarm]]) -> list[Alarm]:
