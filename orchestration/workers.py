@@ -14,7 +14,7 @@ from models.contracts.running import IN_TURN, Runner
 
 Result = TypeVar("Result")
 
-WORTH_PROCESSES = 20_000  # rows of a panel: with fewer, work is done before a process has imported what it needs
+WORTH_PROCESSES = 10_000  # rows of a panel: with fewer, work is done before a process has imported what it needs
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ baseline, and as model `champion` what the gate would have published at each ori
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -99,11 +100,16 @@ def walk_forward_forecasts(
         for work in missing:
             context.log.info(f"{work.id}: {work.rows['series'].nunique()} series, {len(work.rows)} rows")
         make_forecasts(workspace, missing)
+        fresh = [work for work in panel if not is_stored(workspace, work.id)]
+        run = workspace.runner(len(panel[0].rows))
+        paths = [(forecasts_path(workspace, work.id), forecasts_path(workspace, work.other_id)) for work in fresh]
+        judged = run([partial(judge_forecasts, work.kind, *both) for work, both in zip(fresh, paths, strict=True)])
+        for work, judgement in zip(fresh, judged, strict=True):
+            added += store_evaluation(workspace, registry, work, judgement)
+        decisions = {work.id: judgement.decision for work, judgement in zip(fresh, judged, strict=True)}
         for work in panel:
-            reused, decision = is_stored(workspace, work.id), decision_of(workspace, work)
-            if not reused:
-                added += evaluate_and_store(workspace, registry, work, decision)
-            lines.append(_line(work, decision, reused))
+            decision = decisions.get(work.id) or decision_of(workspace, work)
+            lines.append(_line(work, decision, work.id not in decisions))
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": added,
@@ -160,17 +166,30 @@ def make_forecasts(workspace: Workspace, horizons: Sequence[Work]) -> None:
         fresh.replace(path)
 
 
-def evaluate_and_store(workspace: Workspace, registry: ModelRegistry, work: Work, decision: GateDecision) -> int:
+@dataclass(frozen=True)
+class Judgement:
+    """What the gate says to forecasts, their figures, and what would have been published of them without hindsight."""
+
+    decision: GateDecision
+    figures: pd.DataFrame
+    published: pd.DataFrame
+
+
+def judge_forecasts(kind: SeriesKind, here: Path, there: Path) -> Judgement:
+    """Judge the stored forecasts of one horizon; `there`: those of the panel's other horizon."""
+    forecasts, other = pd.read_parquet(here), pd.read_parquet(there)
+    return Judgement(decide(forecasts, other), evaluate(forecasts), champion_path(forecasts, kind, other))
+
+
+def store_evaluation(workspace: Workspace, registry: ModelRegistry, work: Work, judged: Judgement) -> int:
     """Figures of stored forecasts to MLflow and, with what would have been published, to the warehouse; the figures
     come last, they mark the end."""
-    forecasts = read_forecasts(workspace, work.id)
-    published = champion_path(forecasts, work.kind, read_forecasts(workspace, work.other_id))
-    table = evaluate(forecasts)
+    forecasts, decision = read_forecasts(workspace, work.id), judged.decision
     run_id = registry.open_run(work.id, work.id, {"panel": work.kind.value, "data_mode": workspace.mode.value})
-    _log(registry, run_id, work, forecasts, decision, table)
+    _log(registry, run_id, work, forecasts, decision, judged.figures)
     baseline = forecasts[forecasts["scored"] & (forecasts["model"] == decision.best_baseline)]
-    kept = pd.concat([baseline, published.assign(model=PUBLISHED)], ignore_index=True)
-    return _store(workspace.warehouse, work, kept, decision, table, run_id, workspace.mode.value)
+    kept = pd.concat([baseline, judged.published.assign(model=PUBLISHED)], ignore_index=True)
+    return _store(workspace.warehouse, work, kept, decision, judged.figures, run_id, workspace.mode.value)
 
 
 def _store(

@@ -9,15 +9,17 @@ not labelled again.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import dagster as dg
 import numpy as np
 import pandas as pd
 
+from models.contracts.horizons import PROTOCOLS
 from models.contracts.market import SeriesKind, SeriesSpec
 from models.regimes.labels import FittedChain, chains_until_now, observed, regimes_of
-from models.volatility.panel import Panel, build_panel
+from models.volatility.panel import Grid, Panel, build_panel
 from orchestration import keys
 from orchestration.assets.quality import markdown
 from orchestration.panels import PANELS, training_rows
@@ -89,14 +91,23 @@ def label_panel(workspace: Workspace, panel: Panel) -> tuple[pd.DataFrame, dict[
     """Rows of a panel that are not stored yet, and the fits that they brought about, by series."""
     known = known_chains(workspace.warehouse, list(panel.grids))
     labelled = newest_labelled(workspace.warehouse, list(panel.grids))
-    frames, fitted = [], {}
+    tasks, missing = [], 0
     for series, grid in panel.grids.items():
-        before = known.get(series, [])
-        chains = chains_until_now(observed(grid, panel.kind), grid.as_of, panel.protocol, before)
         since = np.datetime64(labelled[series].replace(tzinfo=None), "us") if series in labelled else None
-        frames.append(regimes_of(grid, panel.kind, panel.protocol, chains, since))
-        fitted[series] = chains[len(before) :]
-    return pd.concat(frames, ignore_index=True), fitted
+        missing += len(grid) - (0 if since is None else grid.rows_until(since))
+        tasks.append(partial(_label, grid, panel.kind, known.get(series, []), since))
+    found = workspace.runner(missing)(tasks)
+    fitted = {series: chains for series, (_, chains) in zip(panel.grids, found, strict=True)}
+    return pd.concat([rows for rows, _ in found], ignore_index=True), fitted
+
+
+def _label(
+    grid: Grid, kind: SeriesKind, known: list[FittedChain], since: np.datetime64 | None
+) -> tuple[pd.DataFrame, list[FittedChain]]:
+    """Rows of one series after `since`, and the fits that are not among the `known` ones."""
+    protocol = PROTOCOLS[kind]
+    chains = chains_until_now(observed(grid, kind), grid.as_of, protocol, known)
+    return regimes_of(grid, kind, protocol, chains, since), chains[len(known) :]
 
 
 def _last_origins(workspace: Workspace, specs: list[SeriesSpec], now: datetime) -> Mapping[str, datetime]:

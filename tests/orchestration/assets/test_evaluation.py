@@ -10,11 +10,12 @@ from models.contracts.market import SeriesKind
 from models.contracts.tables import ML_EVALUATIONS
 from orchestration.assets.evaluation import (
     Work,
-    decision_of,
-    evaluate_and_store,
+    forecasts_path,
     is_stored,
+    judge_forecasts,
     make_forecasts,
     read_forecasts,
+    store_evaluation,
 )
 from orchestration.resources.model_registry import ModelRegistry
 from orchestration.resources.workspace import Workspace
@@ -36,7 +37,8 @@ def test_a_short_history_is_an_evaluation_without_figures(
     work, other = (Work(SeriesKind.CANDLES, horizon, rows, "data", "code") for horizon in (1, 7))
     assert (work.other_id, other.other_id) == (other.id, work.id)
     make_forecasts(workspace, (work, other))
-    evaluate_and_store(workspace, registry, work, decision_of(workspace, work))
+    judged = judge_forecasts(work.kind, *(forecasts_path(workspace, evaluation) for evaluation in (work.id, other.id)))
+    store_evaluation(workspace, registry, work, judged)
     assert is_stored(workspace, work.id)
     assert len(read_forecasts(workspace, work.id)) == forecasts
     stored = workspace.warehouse.rows(f"select model, series, rows from {ML_EVALUATIONS}")

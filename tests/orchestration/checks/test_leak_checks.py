@@ -70,11 +70,11 @@ def test_a_leak_in_any_of_the_newest_evaluations_blocks(
 def test_the_verdict_on_an_evaluation_is_made_of_its_own_rows_and_kept(workspace: Workspace) -> None:
     work = Work(SeriesKind.VAULT, 1, simulated(SeriesKind.VAULT, series=1), "data", "code")
     assert verdict(workspace, work.id) is None
-    made = judge(workspace, work)
+    (made,) = judge(workspace, work)
     assert (made.passed, made.probed) == (True, True)
     assert made.cases > 10_000
     assert verdict(workspace, work.id) == made
-    assert judge(workspace, work) == made
+    assert judge(workspace, work) == [made]
 
 
 def test_the_seed_belongs_to_the_evaluation() -> None:
