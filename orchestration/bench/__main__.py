@@ -1,4 +1,4 @@
-"""The measurements that need a process of their own: `python -m orchestration.bench ingest|recent|ticks`.
+"""The measurements that need a process of their own: `python -m orchestration.bench ingest|recent|ticks|...`.
 
 Started by `ballast bench`, which prepares the workspace; the answer is one JSON document in the file named by --out.
 """
@@ -16,7 +16,7 @@ from orchestration.settings import current_settings
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="orchestration.bench")
-    parser.add_argument("what", choices=("ingest", "recent", "ticks"))
+    parser.add_argument("what", choices=("ingest", "recent", "ticks", "record", "forecasts"))
     parser.add_argument("--database", required=True, help="URL of the market's database, without a password")
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--rows", type=int, default=0)
@@ -24,8 +24,13 @@ def main() -> None:
     parser.add_argument("--champions", default="", help="URL of the database whose promotions count")
     parser.add_argument("--numbers", action="store_true", help="ticks must issue scores with numbers")
     parser.add_argument("--share", type=float, default=0.1)
+    parser.add_argument("--folder", type=Path, help="where recordings are written")
+    parser.add_argument("--series", type=int, default=0, help="recorded coins")
+    parser.add_argument("--days", type=int, default=0, help="of each recorded coin")
     options = parser.parse_args()
-    measure = {"ingest": _ingest, "recent": _recent, "ticks": _ticks}[options.what]
+    measure = {"ingest": _ingest, "recent": _recent, "ticks": _ticks, "record": _record, "forecasts": _forecasts}[
+        options.what
+    ]
     try:
         found = measure(options)
     except Unmeasured as error:
@@ -59,6 +64,19 @@ def _ticks(options: argparse.Namespace) -> dict[str, Any]:
     from orchestration.bench import ticks
 
     return ticks.measure(current_settings(), options.database, options.repeats, options.numbers)
+
+
+def _record(options: argparse.Namespace) -> dict[str, Any]:
+    from orchestration.bench import recordings
+
+    recordings.write_coins(options.folder, current_settings().seed, options.series, 24 * options.days)
+    return {}
+
+
+def _forecasts(options: argparse.Namespace) -> dict[str, Any]:
+    from orchestration.bench import forecasting
+
+    return forecasting.measure(current_settings(), options.database, options.repeats)
 
 
 if __name__ == "__main__":

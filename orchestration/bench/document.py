@@ -16,11 +16,18 @@ from typing import Any
 from orchestration.bench.figures import figure, figures, ratio
 
 INGEST, PLAY, API = "ingest", "play", "api"
+FEW_SERIES, MANY_SERIES, FORECASTS = "retraining of few series", "retraining of many series", "forecasts"
 NEWEST_TENTH, TICKS_1X, TICKS_10X, FRESH = (
     "newest tenth", "ticks at 1x", "ticks at 10x", "ticks in fresh processes",
 )  # fmt: skip
 
-_PEAKS = {PLAY: "play", FRESH: "tick_in_a_fresh_process", API: "api_server"}
+_PEAKS = {
+    PLAY: "play",
+    FRESH: "tick_in_a_fresh_process",
+    API: "api_server",
+    FEW_SERIES: "retraining_of_few_series",
+    MANY_SERIES: "retraining_of_many_series",
+}
 _NOTHING = math.nan  # written as null
 _MB = "peak_mb"  # what a stage calls its peak memory; it is shown with those of the others
 
@@ -74,6 +81,14 @@ def document(outcome: Outcome) -> dict[str, Any]:
         },
         "play": _section(outcome, PLAY),
         "api": _section(outcome, API),
+        "retraining": {
+            "how": "first play of a fresh workspace over recorded hourly coins: storing them, features, walk-forward "
+            "of all members, leak checks, fits, registration, scores",
+            "few_series": _section(outcome, FEW_SERIES),
+            "many_series": _section(outcome, MANY_SERIES),
+            "wall_time_many_to_few": _ratio(outcome, (MANY_SERIES, "wall_time"), (FEW_SERIES, "wall_time")),
+        },
+        "forecasts": _section(outcome, FORECASTS),
         "time_of_each_stage": figures(outcome.seconds, "s"),
         "load_after_each_stage": figures(
             outcome.load, "runnable processes, mean of a minute; the bench itself makes 1-2"

@@ -18,17 +18,28 @@ from typing import Any
 from models.contracts.jobs import HOURLY_REFRESH
 from orchestration.bench import http_load
 from orchestration.bench.champions import promoted_champions
-from orchestration.bench.document import API, FRESH, INGEST, NEWEST_TENTH, PLAY, TICKS_1X, TICKS_10X
+from orchestration.bench.document import (
+    API,
+    FEW_SERIES,
+    FORECASTS,
+    FRESH,
+    INGEST,
+    MANY_SERIES,
+    NEWEST_TENTH,
+    PLAY,
+    TICKS_1X,
+    TICKS_10X,
+)
 from orchestration.bench.figures import figure, ratio, series
 from orchestration.bench.market_time import advance
 from orchestration.local import measured
 from orchestration.local.bench_stages import Stage
-from orchestration.local.database import Databases, create_databases
+from orchestration.local.database import Databases, create_databases, workspace_databases
 from orchestration.local.environment import library_environment
 from orchestration.local.health import is_ready
 from orchestration.local.services import Service, service_table
 from orchestration.resources.database_url import with_database
-from orchestration.settings import Settings
+from orchestration.settings import Settings, parse_market
 
 _START_TIMEOUT_S = 60.0
 _POLL_S = 0.1
@@ -47,10 +58,14 @@ class Size:
     fresh_ticks: int
     api_requests: int
     api_seconds: float
+    few_series: int
+    many_series: int
+    recorded_days: int
+    forecasts: int
 
 
-FULL = Size("full", 300_000, 3, 5, 3, 200, 5.0)
-QUICK = Size("quick", 20_000, 1, 1, 1, 50, 1.0)
+FULL = Size("full", 300_000, 3, 5, 3, 200, 5.0, few_series=2, many_series=20, recorded_days=6 * 365, forecasts=20)
+QUICK = Size("quick", 20_000, 1, 1, 1, 50, 1.0, few_series=1, many_series=2, recorded_days=760, forecasts=1)
 
 
 class Conductor:
@@ -81,6 +96,9 @@ class Conductor:
             Stage(TICKS_1X, self._ticks_1x, (NEWEST_TENTH,)),
             Stage(TICKS_10X, self._ticks_10x, (PLAY,)),
             Stage(FRESH, self._fresh_ticks, (TICKS_10X,)),
+            Stage(FEW_SERIES, lambda: self._retraining(FEW_SERIES, self.size.few_series)),
+            Stage(MANY_SERIES, lambda: self._retraining(MANY_SERIES, self.size.many_series)),
+            Stage(FORECASTS, self._forecasts, (MANY_SERIES,)),
         )
 
     def log(self, stage: str) -> Path:
@@ -138,6 +156,35 @@ class Conductor:
             "wall_time": series([one.seconds for one in ended], "s"),
             "peak_mb": max(one.peak_rss_mb for one in ended),
         }
+
+    def _recorded(self, series: int) -> tuple[dict[str, str], Databases]:
+        """Environment and databases of a workspace that plays so many recorded coins, on the same server."""
+        folder = self.folder / f"recorded{series}"
+        folder.mkdir(exist_ok=True)
+        url = with_database(self.databases.ballast, f"r{series}")
+        market = parse_market(f"replay:{folder}")
+        settings = replace(self.whole, market=market, state_root=self.folder / f"played{series}", database_url=url)
+        databases = workspace_databases(settings)
+        return _environment(settings, databases), databases
+
+    def _retraining(self, stage: str, series: int) -> dict[str, Any]:
+        environment, databases = self._recorded(series)
+        amount = ("--series", str(series), "--days", str(self.size.recorded_days))
+        where = ("--folder", str(self.folder / f"recorded{series}"))
+        self._program(stage, "record", environment, databases.ballast, *where, *amount)
+        ended = measured.run((*_BALLAST, "run"), environment, self.log(stage))
+        return {
+            "series": figure(series, "series"),
+            "history": figure(self.size.recorded_days, "days of hourly candles each"),
+            "wall_time": figure(ended.seconds, "s"),
+            "promoted_champions": figure(promoted_champions(databases.ballast), "models"),
+            "peak_mb": ended.peak_rss_mb,
+        }
+
+    def _forecasts(self) -> dict[str, Any]:
+        environment, databases = self._recorded(self.size.many_series)
+        repeats = ("--repeats", str(self.size.forecasts))
+        return self._program(FORECASTS, "forecasts", environment, databases.ballast, *repeats)
 
     def _api(self) -> dict[str, Any]:
         promoted_champions(self.databases.ballast)

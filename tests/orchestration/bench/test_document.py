@@ -16,7 +16,7 @@ from orchestration.bench.figures import figure, series
 
 SECTIONS = {
     "failures", "ingest", "hourly_tick", "orchestration_overhead", "peak_memory", "play", "api", "time_of_each_stage",
-    "load_after_each_stage",
+    "load_after_each_stage", "retraining", "forecasts",
 }  # fmt: skip
 FOUND: dict[str, dict[str, Any]] = {
     doc.INGEST: {"rows": figure(10, "rows")},
@@ -26,6 +26,9 @@ FOUND: dict[str, dict[str, Any]] = {
     doc.TICKS_1X: {"wall_time": series([8, 10, 12], "s"), "sum_of_bodies": series([8, 8, 8], "s")},
     doc.TICKS_10X: {"wall_time": series([20, 20, 20], "s"), "sum_of_bodies": series([16, 16, 16], "s")},
     doc.FRESH: {"wall_time": series([40], "s"), "peak_mb": 500.0},
+    doc.FEW_SERIES: {"wall_time": figure(100, "s"), "peak_mb": 800.0},
+    doc.MANY_SERIES: {"wall_time": figure(250, "s"), "peak_mb": 900.0},
+    doc.FORECASTS: {"forecast_of_one_series": series([12], "ms")},
 }
 
 
@@ -41,7 +44,12 @@ def test_all_stages() -> None:
     assert overhead["in_process_to_bodies"] == {"value": 1.25, "unit": "times"}
     assert overhead["fresh_process_to_in_process"]["value"] == 2
     assert overhead["fresh_process_to_bodies"]["value"] == 2.5
-    assert made["peak_memory"]["values"] == {"play": 700, "tick_in_a_fresh_process": 500, "api_server": 150}
+    assert made["peak_memory"]["values"] == {
+        "play": 700, "tick_in_a_fresh_process": 500, "api_server": 150,
+        "retraining_of_few_series": 800, "retraining_of_many_series": 900,
+    }  # fmt: skip
+    assert made["retraining"]["wall_time_many_to_few"] == {"value": 2.5, "unit": "times"}
+    assert made["forecasts"]["forecast_of_one_series"]["value"] == 12
     assert "peak_mb" not in made["play"]
     assert set(made["time_of_each_stage"]["values"]) == set(FOUND)
 
@@ -55,6 +63,8 @@ def test_a_failed_stage_leaves_the_sections_and_says_why(missing: str) -> None:
     places = {
         doc.INGEST: made["ingest"], doc.PLAY: made["play"], doc.API: made["api"],
         doc.TICKS_1X: made["hourly_tick"]["history_1x"], doc.TICKS_10X: made["hourly_tick"]["history_10x"],
+        doc.FEW_SERIES: made["retraining"]["few_series"], doc.MANY_SERIES: made["retraining"]["many_series"],
+        doc.FORECASTS: made["forecasts"],
     }  # fmt: skip
     told = {name: section["not_measured"] for name, section in places.items() if "not_measured" in section}
     assert told == ({missing: f"{missing} failed: see failures"} if missing in places else {})

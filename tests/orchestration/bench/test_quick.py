@@ -18,7 +18,10 @@ from orchestration.settings import DEFAULT_UNIVERSE, child_environment
 
 BALLAST = (sys.executable, "-m", "orchestration.local.cli")
 LEGS = {"USDC": "0.50", "BTC": "0.50"}
-STAGES = ["ingest", "play", "api", "newest tenth", "ticks at 1x", "ticks at 10x", "ticks in fresh processes"]
+STAGES = [
+    "ingest", "play", "api", "newest tenth", "ticks at 1x", "ticks at 10x", "ticks in fresh processes",
+    "retraining of few series", "retraining of many series", "forecasts",
+]  # fmt: skip
 TICK = {"wall_time", "sum_of_bodies", "dagster_overhead", "body_of_each_step", "share_of_bodies", "promoted_champions"}
 
 
@@ -81,6 +84,17 @@ def test_all_others_are_measured(document: dict[str, Any]) -> None:
     figures += [value for name, value in document["peak_memory"]["values"].items() if name != "api_server"]
     figures += [figure["value"] for name, figure in document["ingest"].items() if name.startswith("time_of")]
     assert [value for value in figures if value is None or value <= 0] == []
+
+
+def test_retraining_and_forecasts_are_measured_on_recorded_coins(document: dict[str, Any]) -> None:
+    retraining, forecasts = document["retraining"], document["forecasts"]
+    assert retraining["many_series"]["promoted_champions"]["value"] > 0
+    assert retraining["wall_time_many_to_few"]["value"] > 0
+    assert forecasts["hourly_candles"]["value"] > 30_000
+    assert "ml__walk_forward" in forecasts["steps"]["values"]
+    assert forecasts["features_of_one_series"]["features"]["value"] > 40
+    for what in ("one_series", "the_trained_series", "1000_series"):
+        assert forecasts[f"forecast_of_{what}"]["value"] > 0
 
 
 def test_it_is_kept_and_nothing_else(state: Path, document: dict[str, Any]) -> None:
