@@ -83,6 +83,7 @@ class Settings:
     devnet_ledger_close_s: float
     keeper_phase: str  # shadow | devnet (later: testnet, approve, live)
     threads: int
+    ray_address: str | None  # of a cluster that shares folds and fits; None: processes of this machine
     secrets: Mapping[str, Secret]
     provider_urls: Mapping[str, str]  # provider name -> base URL, for tests and mirrors
 
@@ -166,6 +167,7 @@ def load_settings(env: Mapping[str, str]) -> Settings:
         devnet_ledger_close_s=_number(env, "BALLAST_DEVNET_LEDGER_CLOSE_S", 1, 0.05, 60),
         keeper_phase=phase,
         threads=int(_number(env, "BALLAST_THREADS", 2, 1, 256)),
+        ray_address=env.get("BALLAST_RAY_ADDRESS") or None,
         secrets=_secrets(env),
         provider_urls={k.removeprefix(prefix).lower(): v for k, v in env.items() if k.startswith(prefix)},
     )
@@ -222,6 +224,7 @@ def as_environment(settings: Settings) -> dict[str, str]:
         "BALLAST_DEVNET_LEDGER_CLOSE_S": f"{settings.devnet_ledger_close_s:g}",
         "BALLAST_KEEPER_PHASE": settings.keeper_phase,
         "BALLAST_THREADS": str(settings.threads),
+        **({"BALLAST_RAY_ADDRESS": settings.ray_address} if settings.ray_address else {}),
         **({"DATABASE_URL": settings.database_url} if settings.database_url else {}),
         **{name: str(port) for name, port in port_variables(settings).items()},
     }

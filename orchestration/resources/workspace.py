@@ -78,7 +78,7 @@ class Workspace(dg.ConfigurableResource[None]):
 
     def runner(self, rows: int) -> Runner:
         """Where tasks on a panel of so many rows are run."""
-        return runner_for(rows, self.settings.threads)
+        return runner_for(rows, self.settings.threads, self.settings.ray_address)
 
     def clock(self) -> MarketClock:
         return self.warehouse.clock()

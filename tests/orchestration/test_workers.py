@@ -1,19 +1,23 @@
 """Processes: results come in the order of the tasks, an error arrives as it was raised, few rows start none."""
 
 import os
+import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from types import ModuleType, SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from models.contracts.market import SeriesKind
-from models.contracts.running import IN_TURN
+from models.contracts.running import IN_TURN, Runner
 from models.regimes.labels import known_regimes
 from models.volatility.panel import build_panel
 from models.volatility.walk_forward import walk_forward
-from orchestration.workers import WORTH_PROCESSES, Processes, runner_for
+from orchestration.settings import SettingsError
+from orchestration.workers import WORTH_PROCESSES, Cluster, Processes, runner_for
 from tests.orchestration.planted import coins
 
 
@@ -38,12 +42,57 @@ def test_an_error_of_a_task_arrives_as_it_was_raised() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "workers", "processes"),
-    [(WORTH_PROCESSES, 2, True), (WORTH_PROCESSES - 1, 2, False), (WORTH_PROCESSES, 1, False), (0, 8, False)],
+    ("rows", "workers", "cluster", "runner"),
+    [
+        (WORTH_PROCESSES, 2, None, Processes(2)),
+        (WORTH_PROCESSES - 1, 2, None, IN_TURN),
+        (WORTH_PROCESSES, 1, None, IN_TURN),
+        (WORTH_PROCESSES, 1, "ray://head:10001", Cluster("ray://head:10001")),
+        (WORTH_PROCESSES - 1, 8, "ray://head:10001", IN_TURN),
+    ],
 )
-def test_processes_are_for_panels_that_are_worth_them(rows: int, workers: int, processes: bool) -> None:
-    run = runner_for(rows, workers)
-    assert run == Processes(workers) if processes else run is IN_TURN
+def test_processes_and_clusters_are_for_panels_that_are_worth_them(
+    rows: int, workers: int, cluster: str | None, runner: Runner
+) -> None:
+    assert runner_for(rows, workers, cluster) == runner
+
+
+class FakeRay(ModuleType):
+    """What of ray is asked: a head with three CPUs that works when an answer is fetched."""
+
+    def __init__(self) -> None:
+        super().__init__("ray")
+        self.addresses: list[str] = []
+
+    def is_initialized(self) -> bool:
+        return bool(self.addresses)
+
+    def init(self, address: str, **_: object) -> None:
+        self.addresses.append(address)
+
+    def cluster_resources(self) -> dict[str, float]:
+        return {"CPU": 3.0, "memory": 1e9}
+
+    def remote(self, function: Callable[..., object]) -> SimpleNamespace:
+        return SimpleNamespace(remote=lambda *arguments: partial(function, *arguments))
+
+    def get(self, references: list[Callable[[], object]]) -> list[object]:
+        return [reference() for reference in references]
+
+
+def test_a_cluster_is_asked_once_for_its_size_and_answers_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = FakeRay()
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    run = Cluster("ray://head:10001")
+    assert run.workers == 3
+    assert [answer for answer, _ in run([partial(_after, 0.0, n) for n in range(5)])] == [0, 1, 2, 3, 4]
+    assert ray.addresses == ["ray://head:10001"]
+
+
+def test_a_cluster_without_the_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(SettingsError, match=r"BALLAST_RAY_ADDRESS.*pip install 'ballast\[distributed\]'"):
+        Cluster("auto")([partial(_after, 0.0, 1)])
 
 
 def test_a_walk_forward_in_processes_is_the_one_made_here_bit_for_bit() -> None:
