@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from models.contracts.running import IN_TURN, Runner
+from orchestration import quiet
 from orchestration.settings import SettingsError
 
 Result = TypeVar("Result")
@@ -27,7 +28,9 @@ class Processes:
     def __call__(self, tasks: Sequence[Callable[[], Result]]) -> list[Result]:
         from joblib import Parallel, delayed
 
-        return list(Parallel(n_jobs=self.workers, batch_size=1, pre_dispatch="all")(delayed(task)() for task in tasks))
+        return list(
+            Parallel(n_jobs=self.workers, batch_size=1, pre_dispatch="all")(delayed(_called)(task) for task in tasks)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,4 +70,5 @@ def runner_for(rows: int, workers: int, cluster: str | None = None) -> Runner:
 
 
 def _called(task: Callable[[], Result]) -> Result:
-    return task()
+    with quiet.libraries():  # what the caller has silenced here speaks there
+        return task()

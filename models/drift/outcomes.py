@@ -64,7 +64,7 @@ def known_outcomes(forecasts: pd.DataFrame, now: pd.Timestamp, horizon_days: int
     """
     ordered = forecasts.sort_values("as_of", ignore_index=True)
     wait = pd.Timedelta(days=(horizon_days + EMBARGO_DAYS) * day_length)
-    rows = ordered.assign(known_at=ordered["as_of"] + wait)
+    rows = ordered.assign(known_at=(ordered["as_of"] + wait).dt.floor("us"))  # what a clock can show
     due = rows["known_at"] <= now
     return Known(rows[due & rows["realised"].notna()].reset_index(drop=True), int((~due).sum()))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count, product
 from pathlib import Path
 
 import pandas as pd
@@ -15,13 +14,11 @@ def write_coins(folder: Path, seed: int, series: int, hours: int) -> None:
     """Hourly candles of `series` coins over `hours` hours, in the layout of a replay; outages are left out."""
     target = folder / "candles_1h"
     target.mkdir(parents=True)
-    made = product(count(seed), COIN_TRAITS)  # markets one after the other, three coins each
-    simulator = None
     for number in range(series):
-        market, coin = next(made)
-        if simulator is None or number % len(COIN_TRAITS) == 0:
-            simulator = MarketSimulator(market)
-        bars = simulator.hours(coin, 0, hours)
+        market, coin = divmod(number, len(COIN_TRAITS))  # markets one after the other, three coins each
+        if coin == 0:
+            simulator = MarketSimulator(seed + market)
+        bars = simulator.hours(list(COIN_TRAITS)[coin], 0, hours)
         there = bars.present
         frame = pd.DataFrame(
             {

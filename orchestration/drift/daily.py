@@ -144,7 +144,7 @@ def _judged(subject: str, kind: DriftKind, judged: Judged, days: float) -> Itera
     limit = judged.threshold
     for row in judged.alarms.tolist():
         end = judged.known_at[row].to_pydatetime()
-        start = (judged.known_at[row] - pd.Timedelta(days=days)).to_pydatetime()
+        start = (judged.known_at[row] - pd.Timedelta(days=days)).floor("us").to_pydatetime()
         evidence = {"outcomes_open": judged.open, "observed_per_quarter": round(limit.observed, 3)}
         value = float(judged.statistic[row])
         yield Alarm(subject, kind, end, value, limit.value, limit.per_quarter, start, end, evidence)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,14 +59,14 @@ class Size:
     fresh_ticks: int
     api_requests: int
     api_seconds: float
-    few_series: int
+    few_series: int  # 0: that retraining is left out
     many_series: int
     recorded_days: int
     forecasts: int
 
 
 FULL = Size("full", 300_000, 3, 5, 3, 200, 5.0, few_series=2, many_series=20, recorded_days=6 * 365, forecasts=20)
-QUICK = Size("quick", 20_000, 1, 1, 1, 50, 1.0, few_series=1, many_series=2, recorded_days=760, forecasts=1)
+QUICK = Size("quick", 20_000, 1, 1, 1, 50, 1.0, few_series=0, many_series=2, recorded_days=760, forecasts=1)
 
 
 class Conductor:
@@ -96,10 +97,14 @@ class Conductor:
             Stage(TICKS_1X, self._ticks_1x, (NEWEST_TENTH,)),
             Stage(TICKS_10X, self._ticks_10x, (PLAY,)),
             Stage(FRESH, self._fresh_ticks, (TICKS_10X,)),
-            Stage(FEW_SERIES, lambda: self._retraining(FEW_SERIES, self.size.few_series)),
-            Stage(MANY_SERIES, lambda: self._retraining(MANY_SERIES, self.size.many_series)),
+            *self._retrainings(),
             Stage(FORECASTS, self._forecasts, (MANY_SERIES,)),
         )
+
+    def _retrainings(self) -> Iterator[Stage]:
+        for stage, count in ((FEW_SERIES, self.size.few_series), (MANY_SERIES, self.size.many_series)):
+            if count:
+                yield Stage(stage, partial(self._retraining, stage, count))
 
     def log(self, stage: str) -> Path:
         """Where the children of a stage write."""
@@ -157,24 +162,24 @@ class Conductor:
             "peak_mb": max(one.peak_rss_mb for one in ended),
         }
 
-    def _recorded(self, series: int) -> tuple[dict[str, str], Databases]:
+    def _recorded(self, count: int) -> tuple[dict[str, str], Databases]:
         """Environment and databases of a workspace that plays so many recorded coins, on the same server."""
-        folder = self.folder / f"recorded{series}"
+        folder = self.folder / f"recorded{count}"
         folder.mkdir(exist_ok=True)
-        url = with_database(self.databases.ballast, f"r{series}")
+        url = with_database(self.databases.ballast, f"r{count}")
         market = parse_market(f"replay:{folder}")
-        settings = replace(self.whole, market=market, state_root=self.folder / f"played{series}", database_url=url)
+        settings = replace(self.whole, market=market, state_root=self.folder / f"played{count}", database_url=url)
         databases = workspace_databases(settings)
         return _environment(settings, databases), databases
 
-    def _retraining(self, stage: str, series: int) -> dict[str, Any]:
-        environment, databases = self._recorded(series)
-        amount = ("--series", str(series), "--days", str(self.size.recorded_days))
-        where = ("--folder", str(self.folder / f"recorded{series}"))
+    def _retraining(self, stage: str, count: int) -> dict[str, Any]:
+        environment, databases = self._recorded(count)
+        amount = ("--series", str(count), "--days", str(self.size.recorded_days))
+        where = ("--folder", str(self.folder / f"recorded{count}"))
         self._program(stage, "record", environment, databases.ballast, *where, *amount)
         ended = measured.run((*_BALLAST, "run"), environment, self.log(stage))
         return {
-            "series": figure(series, "series"),
+            "series": figure(count, "series"),
             "history": figure(self.size.recorded_days, "days of hourly candles each"),
             "wall_time": figure(ended.seconds, "s"),
             "promoted_champions": figure(promoted_champions(databases.ballast), "models"),
