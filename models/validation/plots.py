@@ -1,4 +1,4 @@
-"""Three pictures of a walk-forward for the run's page: loss over time, reliability, forecast against outcome.
+"""Pictures for a run's page: loss over time, reliability, PIT, forecast against outcome, clustering, drivers.
 
 Pure functions that return a matplotlib figure; nothing is shown or written, and no global state is touched.
 """
@@ -9,12 +9,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy import stats
 
 from models.validation.evaluation import comparable, panel_losses
 from models.validation.spikes import reliability
 
 SMOOTHING_DATES = 90
 SIZE_INCHES = (9.0, 4.5)
+PIT_BINS = 20
+DRIVERS_SHOWN = 20
 
 
 def loss_over_time(walk_forward: pd.DataFrame) -> Figure:
@@ -52,6 +56,38 @@ def forecast_against_realised(walk_forward: pd.DataFrame, model: str, series: st
     axes.plot(moments, 100 * np.sqrt(own["realised"].to_numpy()), ".", ms=2, color="grey", label="realised")
     axes.plot(moments, 100 * np.sqrt(own["rv_forecast"].to_numpy()), lw=1.0, label="forecast")
     axes.legend(frameon=False)
+    return figure
+
+
+def pit_histogram(values: NDArray[np.float64], title: str) -> Figure:
+    """Share of outcomes in each twentieth of the law, with the band that 99 % of uniform histograms would keep."""
+    figure, axes = _axes(f"Where outcomes fell in the law: {title}", "probability integral transform", "share")
+    counts, edges = np.histogram(values, PIT_BINS, (0.0, 1.0))
+    axes.bar(edges[:-1], counts / max(len(values), 1), width=1.0 / PIT_BINS, align="edge", ec="white", lw=0.5)
+    if len(values):
+        low, high = stats.binom.ppf([0.005, 0.995], len(values), 1.0 / PIT_BINS) / len(values)
+        axes.axhspan(low, high, color="grey", alpha=0.3, lw=0, label=f"99 % of {len(values):,} independent outcomes")
+        axes.legend(frameon=False)
+    return figure
+
+
+def volatility_clusters(clustering: pd.DataFrame) -> Figure:
+    """Autocorrelation of absolute returns by lag: one thin line a series, their median thick."""
+    figure, axes = _axes("Volatility clusters: absolute returns", "lag, rows", "autocorrelation")
+    lags = clustering.index.to_numpy()
+    for series in clustering:
+        axes.plot(lags, clustering[series].to_numpy(), color="grey", lw=0.6, alpha=0.6)
+    axes.plot(lags, clustering.median(axis=1).to_numpy(), lw=2.0, label="median series")
+    axes.axhline(0.0, color="black", lw=0.6)
+    axes.legend(frameon=False)
+    return figure
+
+
+def drivers(importance: pd.DataFrame, title: str) -> Figure:
+    """The largest drivers of a model, longest bar on top."""
+    figure, axes = _axes(f"Drivers of {title}", "mean size of the term of ln rv", "")
+    top = importance.head(DRIVERS_SHOWN)[::-1]
+    axes.barh(top["driver"].to_numpy(), top["mean_size"].to_numpy())
     return figure
 
 

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from models.contracts.horizons import PROTOCOLS
 from models.contracts.market import SeriesKind
@@ -21,9 +23,18 @@ from models.contracts.score import PUBLISHED
 from models.contracts.tables import ML_EVALUATIONS, ML_WALK_FORWARD
 from models.regimes.labels import known_regimes
 from models.validation.champion_path import champion_path
+from models.validation.eda import clustering, facts
 from models.validation.evaluation import PANEL, evaluate
+from models.validation.folds import losses_by_fold
 from models.validation.gate import GateDecision, decide
-from models.validation.plots import forecast_against_realised, loss_over_time, reliability_diagram
+from models.validation.pit import pit
+from models.validation.plots import (
+    forecast_against_realised,
+    loss_over_time,
+    pit_histogram,
+    reliability_diagram,
+    volatility_clusters,
+)
 from models.volatility.panel import build_panel
 from models.volatility.walk_forward import walk_forward
 from orchestration import keys
@@ -168,17 +179,27 @@ def make_forecasts(workspace: Workspace, horizons: Sequence[Work]) -> None:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the gate says to forecasts, their figures, and what would have been published of them without hindsight."""
+    """What the gate says to forecasts, their figures, whole and by fold, what would have been published of them without
+    hindsight, and where outcomes fell in the law of the member that was chosen."""
 
     decision: GateDecision
     figures: pd.DataFrame
+    folds: pd.DataFrame
     published: pd.DataFrame
+    pit: NDArray[np.float64]
 
 
 def judge_forecasts(kind: SeriesKind, here: Path, there: Path) -> Judgement:
     """Judge the stored forecasts of one horizon; `there`: those of the panel's other horizon."""
     forecasts, other = pd.read_parquet(here), pd.read_parquet(there)
-    return Judgement(decide(forecasts, other), evaluate(forecasts), champion_path(forecasts, kind, other))
+    decision = decide(forecasts, other)
+    return Judgement(
+        decision,
+        evaluate(forecasts),
+        losses_by_fold(forecasts),
+        champion_path(forecasts, kind, other),
+        pit(forecasts, decision.champion, PROTOCOLS[kind]),
+    )
 
 
 def store_evaluation(workspace: Workspace, registry: ModelRegistry, work: Work, judged: Judgement) -> int:
@@ -186,7 +207,7 @@ def store_evaluation(workspace: Workspace, registry: ModelRegistry, work: Work, 
     come last, they mark the end."""
     forecasts, decision = read_forecasts(workspace, work.id), judged.decision
     run_id = registry.open_run(work.id, work.id, {"panel": work.kind.value, "data_mode": workspace.mode.value})
-    _log(registry, run_id, work, forecasts, decision, judged.figures)
+    _log(registry, run_id, work, forecasts, judged)
     baseline = forecasts[forecasts["scored"] & (forecasts["model"] == decision.best_baseline)]
     kept = pd.concat([baseline, judged.published.assign(model=PUBLISHED)], ignore_index=True)
     return _store(workspace.warehouse, work, kept, decision, judged.figures, run_id, workspace.mode.value)
@@ -223,9 +244,10 @@ def _log(
     run_id: str,
     work: Work,
     forecasts: pd.DataFrame,
-    decision: GateDecision,
-    table: pd.DataFrame,
+    judged: Judgement,
 ) -> None:
+    decision, table = judged.decision, judged.figures
+    panel = build_panel(work.rows, work.kind)
     whole = table[table["series"] == PANEL] if len(table) else table
     metrics = {
         f"{row['model']}.{name}": float(row[name])
@@ -251,12 +273,31 @@ def _log(
         figures={
             "plots/loss_over_time.png": loss_over_time(forecasts),
             "plots/reliability.png": reliability_diagram(forecasts),
+            "plots/pit.png": pit_histogram(judged.pit, decision.champion),
+            "plots/volatility_clusters.png": volatility_clusters(clustering(panel)),
             "plots/forecast.png": forecast_against_realised(
                 forecasts, decision.champion, str(work.rows["series"].iloc[0])
             ),
         },
-        tables={"evaluation.csv": table, "gate.csv": decision.table},
+        tables={
+            "evaluation.csv": table,
+            "gate.csv": decision.table,
+            "folds.csv": judged.folds,
+            "eda.csv": facts(panel),
+        },
     )
+    registry.log_folds(run_id, work.id, _by_fold(judged.folds, decision.best_baseline))
+
+
+def _by_fold(folds: pd.DataFrame, baseline: str) -> dict[str, dict[str, float]]:
+    """Loss of each model in each fold, and over that of the baseline in force, by the months that the fold spans."""
+    found = {}
+    for fold in folds.to_dict("records"):
+        losses = {name: float(fold[name]) for name in folds.columns.drop(["first", "last", "dates"])}
+        ratios = {f"{name}.ratio": loss / losses[baseline] for name, loss in losses.items()}
+        metrics = {"dates": float(fold["dates"])} | {f"{name}.qlike": loss for name, loss in losses.items()} | ratios
+        found[f"{fold['first']:%Y-%m} to {fold['last']:%Y-%m}"] = metrics
+    return found
 
 
 def _line(work: Work, decision: GateDecision, reused: bool) -> dict[str, str]:

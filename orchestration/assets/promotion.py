@@ -26,6 +26,7 @@ from orchestration import keys, served_rows
 from orchestration.assets.evaluation import Work, decision_of, is_stored, read_forecasts, works
 from orchestration.issuing import SHADOW, version_of
 from orchestration.leak_verdicts import judge
+from orchestration.model_page import describe
 from orchestration.resources.ledger import add_entry, ledger_turn, read_ledger
 from orchestration.resources.model_registry import BUNDLE, ModelRegistry, Version
 from orchestration.resources.workspace import Workspace
@@ -159,6 +160,7 @@ def make_candidate(
     shadows = {role.value: bundle for role, bundle in zip(roles, others, strict=True)}
     name = model_name(work.kind, work.horizon_days)
     version = registry.placed(_register(registry, workspace, work, champion, shadows, name))
+    describe(workspace.warehouse, registry, version, work, champion, decision)
     evidence = gate_evidence(decision, work.id, work.data, work.code, champion, version)
     return Candidate(version, {**evidence, "shadows": {role: bundle.champion for role, bundle in shadows.items()}})
 

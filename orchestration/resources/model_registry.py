@@ -10,6 +10,7 @@ server's URL instead). What a model is and whether it may serve is decided elsew
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -29,10 +30,11 @@ if TYPE_CHECKING:
 EXPERIMENT = "volatility"
 CHAMPION, CHALLENGER = "champion", "challenger"
 EVALUATION_TAG = "evaluation_id"
+FOLD_TAG = "fold_of"  # not the tag above: a run of an evaluation is found by it
 BUNDLE = "bundle"  # name of the artefact and of the folder that holds it
 _SERVED_BY = Path(__file__).with_name("served_model.py")  # the code that MLflow keeps beside the artefacts
 # Given, because finding out takes MLflow five seconds in a fresh process for each model.
-_REQUIREMENTS = ("numpy", "pandas", "scipy", "numba", "scikit-learn", "lightgbm")
+REQUIREMENTS = ("numpy", "pandas", "scipy", "numba", "scikit-learn", "lightgbm")
 
 
 class BundleError(RuntimeError):
@@ -102,17 +104,34 @@ class ModelRegistry(dg.ConfigurableResource[None]):
         import mlflow
 
         with self._client() as client:
-            known = client.get_run(run_id).data.params
-            for key, value in params.items():
-                if key not in known:
-                    client.log_param(run_id, key, value)
-            for key, number in metrics.items():
-                client.log_metric(run_id, key, number)
+            _log_numbers(client, run_id, params, metrics)
             for path, figure in figures.items():
                 client.log_figure(run_id, figure, path)
             for path, table in tables.items():
                 client.log_text(run_id, table.to_csv(index=False), path)
             client.set_terminated(run_id, mlflow.entities.RunStatus.to_string(mlflow.entities.RunStatus.FINISHED))
+
+    def log_folds(self, run_id: str, evaluation: str, folds: Mapping[str, Mapping[str, float]]) -> None:
+        """A run below that of an evaluation for each fold, by its name. Repeating it writes the same again."""
+        import mlflow
+
+        with self._client() as client:
+            experiment = self._experiment(client)
+            below = f"tags.{mlflow.utils.mlflow_tags.MLFLOW_PARENT_RUN_ID} = '{run_id}'"
+            known = {run.info.run_name: run.info.run_id for run in client.search_runs([experiment], below)}
+            tags = {mlflow.utils.mlflow_tags.MLFLOW_PARENT_RUN_ID: run_id, FOLD_TAG: evaluation}
+            for name, metrics in folds.items():
+                fold = known.get(name) or client.create_run(experiment, run_name=name, tags=tags).info.run_id
+                _log_numbers(client, fold, {}, metrics)
+                client.set_terminated(fold)
+
+    def add(self, run_id: str, figures: Mapping[str, Figure], texts: Mapping[str, str]) -> None:
+        """More pictures and texts of a run, by path."""
+        with self._client() as client:
+            for path, figure in figures.items():
+                client.log_figure(run_id, figure, path)
+            for path, content in texts.items():
+                client.log_text(run_id, content, path)
 
     def register(
         self,
@@ -139,7 +158,7 @@ class ModelRegistry(dg.ConfigurableResource[None]):
                     artifacts={BUNDLE: str(bundle)},
                     signature=mlflow.models.infer_signature(example, answer),
                     input_example=example,
-                    pip_requirements=list(_REQUIREMENTS),
+                    pip_requirements=list(REQUIREMENTS),
                 )
             made = mlflow.register_model(
                 logged.model_uri, name, tags={EVALUATION_TAG: evaluation, "algorithm": algorithm}
@@ -208,6 +227,18 @@ def files_hash(folder: Path) -> str:
         digest.update(f"{path.relative_to(folder).as_posix()}\n".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _log_numbers(client: MlflowClient, run_id: str, params: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
+    """One request for all of them; a parameter that is there already stays as it is."""
+    from mlflow.entities import Metric, Param
+
+    known, now_ms = client.get_run(run_id).data.params, int(time.time() * 1000)
+    client.log_batch(
+        run_id,
+        metrics=[Metric(key, number, now_ms, 0) for key, number in metrics.items()],
+        params=[Param(key, str(value)) for key, value in params.items() if key not in known],
+    )
 
 
 def _version(found: Any) -> Version:

@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool
 from models.contracts.clock import MarketClock
 from orchestration import quiet
 from orchestration.definitions import build_definitions
+from orchestration.folders import artifacts
 from orchestration.local import processes
 from orchestration.local.commands.stack import make_servable
 from orchestration.local.database import workspace_databases
@@ -178,6 +179,7 @@ def test_a_market_is_interrupted_played_played_again_and_lives_on(
     first = end_state(small_market)
     check_complete(first)
     check_jobs(small_market)
+    check_pages(small_market)
 
     play(small_market)
     assert end_state(small_market) == first
@@ -209,6 +211,19 @@ def check_jobs(market: SmallMarket) -> None:
     with create_engine(market.url, poolclass=NullPool).connect() as connection:
         ended = connection.execute(text("select distinct job from ops.job_runs where ok")).scalars().all()
     assert set(ended) == {"hourly_refresh", "training", "keeper"}
+
+
+def check_pages(market: SmallMarket) -> None:
+    """The page of each of the six models, written once although trainings were killed."""
+    for path in (
+        "model_card.md",
+        "drivers.csv",
+        "eda.csv",
+        "folds.csv",
+        "plots/pit.png",
+        "plots/volatility_clusters.png",
+    ):
+        assert len(list(artifacts(market.settings).rglob(path))) == 6, path
 
 
 def newest_moment(state: dict[str, Any], subject: str) -> datetime:

@@ -85,3 +85,16 @@ def test_what_an_evaluation_found_can_be_logged_twice(registry: ModelRegistry) -
             run_id, {"panel": "candles"}, {"ewma.qlike": 0.4}, {"plots/a.png": Figure()},
             {"gate.csv": pd.DataFrame({"model": ["ewma"]})},
         )  # fmt: skip
+
+
+def test_folds_stand_below_their_evaluation_once(registry: ModelRegistry) -> None:
+    parent = registry.open_run("e1", "e1", {})
+    for loss in (0.4, 0.3):
+        registry.log_folds(parent, "e1", {"2021-01 to 2021-12": {"ewma.qlike": loss}, "2022-01 to 2022-12": {}})
+    with registry._client() as client:
+        (experiment,) = {client.get_run(parent).info.experiment_id}
+        runs = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
+    found = {run.info.run_name: run.data.metrics for run in runs}
+    assert found == {"2021-01 to 2021-12": {"ewma.qlike": 0.3}, "2022-01 to 2022-12": {}}
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert registry.open_run("e1", "e1", {}) == parent, "a fold is not taken for its evaluation"
