@@ -6,7 +6,8 @@ a new series is served by what the pool knows. The only file that imports lightg
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import lightgbm as lgb
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.contracts.horizons import RV_FLOOR
+from models.contracts.market import SeriesKind
 from models.contracts.score import Driver
 from models.volatility.design import Design, build_design
 from models.volatility.forecaster import Forecaster, merged
@@ -49,12 +51,18 @@ def rounds_for(horizon_days: int) -> int:
 
 
 def boost(
-    rows: NDArray[np.float32], target: FloatArray, names: Sequence[str], objective: str, rounds: int, threads: int
+    rows: NDArray[np.float32],
+    target: FloatArray,
+    names: Sequence[str],
+    objective: str,
+    rounds: int,
+    threads: int,
+    changed: Mapping[str, float] = MappingProxyType({}),
 ) -> str:
     """Trees of (n, k) inputs named `names` for (n,) targets, as text: what forecasts is what would be loaded, since
     the text form decides about the last bit."""
     data = lgb.Dataset(rows, target, feature_name=list(names), free_raw_data=True)
-    booster = lgb.train({**PARAMETERS, "objective": objective, "num_threads": threads}, data, rounds)
+    booster = lgb.train({**PARAMETERS, **changed, "objective": objective, "num_threads": threads}, data, rounds)
     return str(booster.model_to_string())
 
 
@@ -65,8 +73,17 @@ def loaded(text: str) -> lgb.Booster:
 class LightGbm(Forecaster):
     name: ClassVar[str] = "lightgbm"
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        kind: SeriesKind,
+        horizon_days: int,
+        threads: int = 1,
+        changed: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
+        """`changed`: hyper-parameters instead of `PARAMETERS`, and `rounds`; only a search changes any."""
+        super().__init__(kind, horizon_days, threads)
+        self.changed = dict(changed)
+        self.rounds = int(self.changed.pop("rounds", rounds_for(horizon_days)))
         self.base = LogHarX(self.kind, self.horizon_days)
         self.booster: lgb.Booster | None = None
         self.names: tuple[str, ...] = ()
@@ -88,8 +105,8 @@ class LightGbm(Forecaster):
             return
         newest = np.sort(np.argsort(moment, kind="stable")[-MAX_POOL_ROWS:])
         ratio = np.clip(np.concatenate(ratios)[newest], *RATIO_RANGE)
-        rows, rounds = np.concatenate(inputs)[newest], rounds_for(self.horizon_days)
-        self.booster = loaded(boost(rows, ratio, design.names, "gamma", rounds, self.threads))
+        rows = np.concatenate(inputs)[newest]
+        self.booster = loaded(boost(rows, ratio, design.names, "gamma", self.rounds, self.threads, self.changed))
         self.names = design.names
 
     def forecast(self, panel: Panel, series: str, start: int = 0, stop: int | None = None) -> FloatArray:

@@ -81,7 +81,7 @@ def walk_forward(
     learners = [*fitted, SPIKES] if Combination.name in names and "lightgbm" in names[:pooled] else fitted
     progress(f"{kind} h={horizon_days} {', '.join(learners)}: {len(built.grids)} series")
     shares = run([partial(_share, built, learners, horizon_days, i, run.workers) for i in range(run.workers)])
-    paths = {name: _joined([share[name] for share in shares]) for name in learners}
+    paths = {name: joined([share[name] for share in shares]) for name in learners}
     direct = paths.pop(SPIKES, {})
     if Combination.name in names:
         progress(f"{kind} h={horizon_days} {Combination.name}: {pooled} members")
@@ -109,7 +109,8 @@ def _share(panel: Panel, learners: Sequence[str], horizon_days: int, share: int,
     return found
 
 
-def _joined(shares: Sequence[Paths]) -> Paths:
+def joined(shares: Sequence[Paths]) -> Paths:
+    """Paths of which each share holds a part: NaN, or a series that is not there, where another has the answer."""
     out: Paths = {}
     for share in shares:
         for series, path in share.items():

@@ -6,22 +6,29 @@ import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import NullPool
 
+from orchestration import quiet
 from orchestration.dbt_command import DbtError
-from orchestration.local.database import Databases
+from orchestration.folders import artifacts
+from orchestration.local.database import Databases, workspace_databases
+from orchestration.local.environment import library_environment
 from orchestration.local.locks import Busy
 from orchestration.local.stack import StackError
 from orchestration.local.workspace import opened
 from orchestration.migrations.run import current_revision, newest_revision
 from orchestration.resources.database_errors import DatabaseError
 from orchestration.resources.database_url import DatabaseUrlError
-from orchestration.settings import Settings, SettingsError
+from orchestration.settings import Settings, SettingsError, export
 from orchestration.universe import UniverseError
+
+if TYPE_CHECKING:
+    from orchestration.resources.model_registry import ModelRegistry
+    from orchestration.resources.workspace import Workspace
 
 
 class CommandError(RuntimeError):
@@ -101,3 +108,21 @@ def _never_played(settings: Settings) -> CommandError:
     return CommandError(
         f"market {settings.market.name} has no data yet: run `make run MARKET={settings.market.name}` first"
     )
+
+
+@contextmanager
+def desk(context: Context) -> Iterator[tuple[Workspace, ModelRegistry]]:
+    """Workspace and registry of this market, for commands that compute. Libraries are loaded here, not before."""
+    settings = context.settings
+    with warehouse_engine(settings), quiet.libraries():
+        databases = workspace_databases(settings)
+        export(library_environment(settings, databases))
+        from orchestration.resources.model_registry import ModelRegistry
+        from orchestration.resources.workspace import Workspace
+
+        workspace = Workspace.of(settings, databases.ballast)
+        registry = ModelRegistry(tracking_uri=databases.mlflow, artifact_root=str(artifacts(settings)))
+        try:
+            yield workspace, registry
+        finally:
+            workspace.close()

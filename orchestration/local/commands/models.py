@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import getpass
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -14,15 +12,10 @@ import psutil
 
 from models.contracts.clock import MarketClock
 from models.validation.ledger import Entry, champion_at
-from orchestration import quiet
-from orchestration.folders import artifacts
 from orchestration.local import models_report
-from orchestration.local.commands.common import CommandError, Context, Subparsers, branch, leaf, warehouse_engine
-from orchestration.local.database import workspace_databases
-from orchestration.local.environment import library_environment
+from orchestration.local.commands.common import CommandError, Context, Subparsers, branch, desk, leaf, warehouse_engine
 from orchestration.local.report_queries import market_line
 from orchestration.resources.ledger import read_ledger
-from orchestration.settings import export
 
 if TYPE_CHECKING:
     from orchestration.by_hand import Change
@@ -85,7 +78,7 @@ def show_ledger(context: Context, options: argparse.Namespace) -> int:
 
 
 def show_compare(context: Context, options: argparse.Namespace) -> int:
-    with _desk(context) as (workspace, _):
+    with desk(context) as (workspace, _):
         from orchestration import by_hand, shadow_reading
 
         with workspace.warehouse.transaction() as connection:
@@ -107,7 +100,7 @@ def show_compare(context: Context, options: argparse.Namespace) -> int:
 
 
 def promote(context: Context, options: argparse.Namespace) -> int:
-    with _desk(context) as (workspace, registry):
+    with desk(context) as (workspace, registry):
         from orchestration import by_hand
 
         try:
@@ -122,7 +115,7 @@ def promote(context: Context, options: argparse.Namespace) -> int:
 
 
 def rollback(context: Context, options: argparse.Namespace) -> int:
-    with _desk(context) as (workspace, registry):
+    with desk(context) as (workspace, registry):
         from orchestration import by_hand
 
         try:
@@ -172,24 +165,6 @@ def _read(context: Context, name: str | None = None) -> tuple[list[Entry], datet
     if market is None or market.clock_anchor is None:
         return entries, wall
     return entries, MarketClock(market.clock_anchor, market.wall_anchor, market.clock_speed or 1.0).now(wall)
-
-
-@contextmanager
-def _desk(context: Context) -> Iterator[tuple[Workspace, ModelRegistry]]:
-    """Workspace and registry of this market, for commands that compute. Libraries are loaded here, not before."""
-    settings = context.settings
-    with warehouse_engine(settings), quiet.libraries():
-        databases = workspace_databases(settings)
-        export(library_environment(settings, databases))
-        from orchestration.resources.model_registry import ModelRegistry
-        from orchestration.resources.workspace import Workspace
-
-        workspace = Workspace.of(settings, databases.ballast)
-        registry = ModelRegistry(tracking_uri=databases.mlflow, artifact_root=str(artifacts(settings)))
-        try:
-            yield workspace, registry
-        finally:
-            workspace.close()
 
 
 def _reason(options: argparse.Namespace) -> str:

@@ -38,7 +38,7 @@ def on_test_server(environment: Put, server_url: str, template_database: str) ->
         connection.execute(text(f"drop database {prefix}_simulated with (force)"))
 
 
-WORDS = ("run", "up", "down", "status", "doctor", "migrate", "gaps", "leaks", "clean-state", "dbt-parse")
+WORDS = ("run", "up", "down", "status", "doctor", "migrate", "gaps", "leaks", "tune", "clean-state", "dbt-parse")
 
 
 @pytest.mark.parametrize("word", WORDS)
@@ -61,6 +61,9 @@ def test_every_command_explains_itself(word: str, capsys: pytest.CaptureFixture[
         ({}, ["quality", "report"], "has no data yet"),
         ({}, ["leaks"], "has no data yet"),
         ({}, ["leaks", "--seed", "-1"], "--seed: a number from 0 on"),
+        ({}, ["tune", "--panel", "candles", "--horizon", "5"], "--horizon: candles are forecast 1 and 7 days ahead"),
+        ({}, ["tune", "--panel", "candles", "--horizon", "1", "--trials", "0"], "the budget must be positive"),
+        ({}, ["tune", "--panel", "candles", "--horizon", "1"], "has no data yet"),
         ({}, ["forecasts", "export", "--out", "f.csv"], "has no data yet"),
     ],
 )
