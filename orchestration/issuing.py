@@ -23,6 +23,8 @@ from models.risk.validity import Validity
 from models.validation.expiry import expiry
 from models.validation.ledger import Action, Entry, champion_at, contender, model_name
 from models.volatility.bundle import Bundle, load_bundle
+from models.volatility.confidence import confidence
+from orchestration.confirmation import sources_of, sources_of_vault
 from orchestration.panels import PANELS, Question, scoring_questions, vault_scoring_rows
 from orchestration.resources import features
 from orchestration.resources.ledger import add_entry, ledger_turn, read_ledger
@@ -34,7 +36,7 @@ APPROXIMATE = "approximate: built from its legs"
 NO_MODEL = "no model of this panel has been promoted yet"
 SHADOW = "shadow"  # folder of a bundle with one bundle for each role that is not served
 CLOCK = "clock"  # who writes an expiry into the ledger
-_NUMBERS = ("score", "p_spike", "rv_forecast", "sigma_ann", "var99", "es99")
+_NUMBERS = ("score", "p_spike", "rv_forecast", "sigma_ann", "var99", "es99", "rv_low", "rv_high")
 
 
 class Log(Protocol):
@@ -61,6 +63,7 @@ class Panel:
     questions: Sequence[Question]
     valid: Mapping[str, Validity]
     shares: Mapping[str, float]
+    sources: Mapping[str, int]
     serving: Serving | None
     bundle: Bundle | None
     why: str = NO_MODEL
@@ -151,12 +154,14 @@ def panels(
     newest = features.newest(workspace.warehouse, [spec.id for spec in specs], now)
     fresh = {spec.id: Validity.of(spec.kind, timedelta(seconds=spec.max_age_s)) for spec in specs}
     stale = {series for series, moment in newest.items() if fresh[series].until(moment) < now}
+    sources = sources_of(specs, newest.keys() - stale)
     for kind in PANELS:
         horizons = [h for h in PROTOCOLS[kind].horizons if only in (None, model_name(kind, h))]
         if not horizons:
             continue
         if kind is SeriesKind.VAULT:
             questions, valid, shares = _vault_questions(workspace, specs, newest, stale)
+            sources |= {f"vault:{vault.id}": sources_of_vault(vault, sources) for vault in workspace.vaults()}
         else:
             of_kind = {spec.id: newest[spec.id] for spec in specs if spec.kind is kind and spec.id in newest}
             questions = scoring_questions(workspace.warehouse, kind, of_kind)
@@ -166,7 +171,7 @@ def panels(
         for horizon in horizons:
             serving = models.get(model_name(kind, horizon))
             bundle, why = _loaded(registry, serving, log)
-            yield Panel(kind, horizon, questions, valid, shares, serving, bundle, why)
+            yield Panel(kind, horizon, questions, valid, shares, sources, serving, bundle, why)
 
 
 def score_all(mode: DataMode, now: datetime, asked: Sequence[Panel]) -> list[Score]:
@@ -193,7 +198,8 @@ def aged(score: Score, kind: SeriesKind, trained_until: datetime) -> Score:
     told = replace(score, status=status, reasons=(*score.reasons, reason))
     if status is ScoreStatus.DEGRADED:
         return told
-    return replace(told, score=None, p_spike=None, rv_forecast=None, sigma_ann=None, var99=None, es99=None, drivers=())
+    nothing: dict[str, Any] = dict.fromkeys((*_NUMBERS, "confidence"))
+    return replace(told, **nothing, drivers=())
 
 
 def _promotion(speaking: Mapping[str, Serving], score: Score) -> int:
@@ -265,11 +271,22 @@ def _speak(
             data_mode=mode,
             share_imputed=float(row["share_imputed"]),
             share_stale=panel.shares[row["series"]],
+            confidence=_confidence(panel, row),
             drivers=tuple(row["drivers"]),
         )
         for row in bundle.predict(question.rows).to_dict("records")
         if row["series"] in question.asked
     ]
+
+
+def _confidence(panel: Panel, row: Mapping[Any, Any]) -> float | None:
+    """None without a number, or where training saw too little to know what is familiar."""
+    if _number(row["rv_forecast"]) is None or _number(row["familiarity"]) is None:
+        return None
+    series = row["series"]
+    return confidence(
+        float(row["share_imputed"]), panel.shares[series], float(row["familiarity"]), panel.sources[series]
+    )
 
 
 def _no_model(subject: str, as_of: datetime, now: datetime, panel: Panel, mode: DataMode) -> Score:

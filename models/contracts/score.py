@@ -46,7 +46,9 @@ class Score:
     `score` 0-100, 50 = usual spike risk (p = 0.10), 80 = four times the usual odds. `p_spike`: calibrated
     probability that mean variance of the next `horizon_days` exceeds the 90 % quantile of the last year.
     `rv_forecast`: variance a day. `sigma_ann`: annualised volatility, fraction. `var99`, `es99`: one-day loss in
-    log-return units, positive. Shares are fractions of the inputs. None = no number, `status` says why.
+    log-return units, positive. `rv_low` to `rv_high`: interval that holds the realised variance a day with 80 %.
+    `confidence` 0-1: how far the inputs are to be trusted (`models.volatility.confidence`). Shares are fractions of the
+    inputs. None = no number, `status` says why.
     """
 
     subject: str  # series id, or "vault:<id>"
@@ -68,3 +70,6 @@ class Score:
     share_imputed: float
     share_stale: float
     drivers: tuple[Driver, ...] = field(default=())
+    rv_low: float | None = None
+    rv_high: float | None = None
+    confidence: float | None = None

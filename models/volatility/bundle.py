@@ -24,6 +24,7 @@ from models.volatility.calibration import Calibration
 from models.volatility.forecaster import USUAL_LEVEL, Forecaster
 from models.volatility.law import Law, volatility_score
 from models.volatility.members import make, reads_panel
+from models.volatility.novelty import Seen, novelty, read_seen
 from models.volatility.outcomes import mixed, outcomes_of
 from models.volatility.panel import Panel, aware, build_panel, utc
 from models.volatility.status import Verdict, judge, share_imputed
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 
 FloatArray = NDArray[np.float64]
 
-FORMAT = 2
+FORMAT = 3
+UNSEEN_FORMAT = 2  # still read: it does not know what training saw
 HISTORY_DAYS = 1100  # calendar days of rows that a prediction wants: every window inside and the filters' memory
 TOP_DRIVERS = 5
 INTERVAL = (0.10, 0.90)
@@ -64,6 +66,7 @@ class Bundle:
     forecaster: Forecaster
     spikes: SpikeClassifier | None  # beside the combination of a pool
     laws: Mapping[str, SeriesLaws]
+    seen: Seen | None  # what training saw; None where that was too little to say
 
     @property
     def needs_panel(self) -> bool:
@@ -82,9 +85,11 @@ class Bundle:
         Returns
         -------
         One row per series: `series`, `horizon_days`, `as_of`, `rv_forecast`, `p_spike`, `score`, `sigma_ann`, `var99`,
-        `es99`, `rv_low`, `rv_high` (80 % interval of the target), `threshold`, `share_imputed`, `status`, `reasons`
-        (tuple), `required`, `received`, `sufficient_on`, `drivers` (tuple of Driver that sum to ln rv_forecast: the
-        five largest, `rest`, `usual_level`). Where the status gives no number there is none.
+        `es99`, `rv_low`, `rv_high` (80 % interval of the target), `threshold`, `share_imputed`, `familiarity` (of the
+        inputs, 0-1; NaN without a number or where training saw too little), `status`, `reasons` (tuple; inputs not seen
+        before are told there and lower no status: crises look like that), `required`, `received`, `sufficient_on`,
+        `drivers` (tuple of Driver that sum to ln rv_forecast: the five largest, `rest`, `usual_level`). Where the
+        status gives no number there is none.
         """
         latest = pd.Series(utc(rows["as_of"]), index=rows["series"].to_numpy()).groupby(level=0).max()
         hours = pd.DatetimeIndex(latest).hour if self.kind in HOURLY else np.zeros(len(latest), dtype=int)
@@ -107,6 +112,7 @@ class Bundle:
             "forecaster": self.forecaster.state(),
             "spikes": self.spikes.state() if self.spikes is not None else None,
             "laws": {series: asdict(laws) for series, laws in self.laws.items()},
+            "seen": asdict(self.seen) if self.seen is not None else None,
         }
         (directory / STATE_FILE).write_text(json.dumps(document, allow_nan=False), encoding="utf-8")
 
@@ -118,7 +124,12 @@ class Bundle:
         verdict = judge(grid, outcomes, self.kind, len(laws.law.errors), forecast, now, self._doubts(panel))
         numbers = _no_numbers()
         drivers: tuple[Driver, ...] = ()
+        familiarity, reasons = math.nan, verdict.reasons
         if verdict.gives_number:
+            if self.seen is not None:
+                found = novelty(self.seen, panel, series, row)
+                familiarity = found.familiarity
+                reasons = (*reasons, found.told(self.seen)) if found.is_novel else reasons
             direct = np.full(1, np.nan)
             if self.spikes is not None:
                 direct = self.spikes.forecast(panel, series, row, row + 1)
@@ -131,7 +142,9 @@ class Bundle:
             **numbers,
             "threshold": float(outcomes.threshold[row]),
             "share_imputed": share_imputed(grid),
+            "familiarity": familiarity,
             **_words(verdict),
+            "reasons": reasons,
             "drivers": drivers,
         }
 
@@ -169,7 +182,7 @@ def load_bundle(directory: Path) -> Bundle:
         The bundle has a format this version does not read.
     """
     document = json.loads((directory / STATE_FILE).read_text(encoding="utf-8"))
-    if document["format"] != FORMAT:
+    if document["format"] not in (FORMAT, UNSEEN_FORMAT):
         raise ValueError(f"bundle format {document['format']} is not {FORMAT}: train and register again")
     kind, horizon_days = SeriesKind(document["kind"]), int(document["horizon_days"])
     state = document["forecaster"]
@@ -198,6 +211,7 @@ def load_bundle(directory: Path) -> Bundle:
         forecaster,
         spikes,
         laws,
+        read_seen(document.get("seen")),
     )
 
 

@@ -16,6 +16,7 @@ from models.volatility.calibration import fit_calibration, last_known
 from models.volatility.combination import Combination
 from models.volatility.law import Law, known_errors
 from models.volatility.members import make
+from models.volatility.novelty import fit_seen
 from models.volatility.outcomes import Outcomes, adaptive_step, outcomes_of, spike_probabilities
 from models.volatility.panel import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, Grid, Panel, aware, build_panel, utc
 
@@ -62,7 +63,9 @@ def fit_bundle(
     }
     trained_from = aware(min(grid.as_of[0] for grid in panel.grids.values()))
     features = tuple(c for c in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS) if c in rows.columns)
-    return Bundle(kind, horizon_days, champion, trained_from, aware(known_until), features, forecaster, spikes, laws)
+    seen = fit_seen(panel, known_until)
+    until = aware(known_until)
+    return Bundle(kind, horizon_days, champion, trained_from, until, features, forecaster, spikes, laws, seen)
 
 
 def _parts(walk_forward: pd.DataFrame) -> list[str]:

@@ -13,7 +13,7 @@ from models.contracts.tables import RISK_SCORES, RISK_TARGET_ALLOCATIONS
 from models.contracts.vault import PolicyState
 from orchestration.resources.warehouse import Warehouse
 
-_NUMBERS = ("score", "p_spike", "rv_forecast", "sigma_ann", "var99", "es99")
+_NUMBERS = ("score", "p_spike", "rv_forecast", "sigma_ann", "var99", "es99", "rv_low", "rv_high", "confidence")
 
 
 def as_row(score: Score, run_id: str, promotion_id: int = 0) -> dict[str, Any]:

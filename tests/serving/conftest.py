@@ -95,7 +95,8 @@ def add_score(engine: Engine, **changes: Any) -> None:
     row: dict[str, Any] = {
         "subject": "BTC", "subject_kind": "series", "horizon_days": 1, "as_of": NOW, "issued_at": NOW,
         "valid_until": NOW.replace(hour=2), "status": "ok", "reasons": [], "score": 61.5, "p_spike": 0.15,
-        "rv_forecast": 4e-4, "sigma_ann": 0.38, "var99": 0.05, "es99": 0.07, "model_name": "volatility-candles-h1",
+        "rv_forecast": 4e-4, "sigma_ann": 0.38, "var99": 0.05, "es99": 0.07,
+        "rv_low": 1e-4, "rv_high": 8e-4, "confidence": 0.9, "model_name": "volatility-candles-h1",
         "model_version": "3", "data_mode": "simulated", "share_imputed": 0.0, "share_stale": 0.0, "degraded": False,
         "drivers": '[{"name": "rv_w", "value": -7.5, "contribution": 0.25}]',
     } | changes  # fmt: skip

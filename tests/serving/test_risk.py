@@ -103,7 +103,9 @@ def test_current_scores_do_not_cost_more_with_history(client: TestClient, writer
 
 def test_subject_without_a_number_says_why(client: TestClient, writer: Engine) -> None:
     set_clock(writer)
-    missing = dict.fromkeys(("score", "p_spike", "rv_forecast", "sigma_ann", "var99", "es99"))
+    missing = dict.fromkeys(
+        ("score", "p_spike", "rv_forecast", "sigma_ann", "var99", "es99", "rv_low", "rv_high", "confidence")
+    )
     add_score(writer, status="quarantined", reasons=["newest print is held"], drivers="[]", **missing)
     (score,) = client.get("/v1/risk/current").json()["scores"]
     assert (score["score"], score["status"], score["reasons"]) == (None, "quarantined", ["newest print is held"])

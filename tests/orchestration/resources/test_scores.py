@@ -13,12 +13,14 @@ AS_OF = datetime(2026, 1, 1, 11, tzinfo=UTC)
 SCORE = Score(
     subject="vault:mixed", horizon_days=1, as_of=AS_OF, issued_at=AS_OF, valid_until=AS_OF + timedelta(hours=2),
     status=ScoreStatus.OK, reasons=(), score=81.5, p_spike=0.33, rv_forecast=4e-4, sigma_ann=0.38, var99=0.05,
-    es99=0.07, model_name="volatility_vault_1d", model_version="3", data_mode=DataMode.SIMULATED, share_imputed=0.1,
+    es99=0.07, rv_low=1e-4, rv_high=9e-4, confidence=0.72,
+    model_name="volatility_vault_1d", model_version="3", data_mode=DataMode.SIMULATED, share_imputed=0.1,
     share_stale=0.0, drivers=(Driver("har_day", -8.1, 0.4),),
 )  # fmt: skip
 HELD = replace(
     SCORE, as_of=AS_OF + timedelta(hours=1), status=ScoreStatus.QUARANTINED, reasons=("held",), score=None,
-    p_spike=None, rv_forecast=None, sigma_ann=None, var99=None, es99=None, drivers=(),
+    p_spike=None, rv_forecast=None, sigma_ann=None, var99=None, es99=None, rv_low=None, rv_high=None,
+    confidence=None, drivers=(),
 )  # fmt: skip
 
 
