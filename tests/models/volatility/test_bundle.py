@@ -151,7 +151,7 @@ def test_a_bundle_of_another_format_is_refused(plain: Bundle, tmp_path: Path) ->
     plain.save(tmp_path)
     document = json.loads((tmp_path / STATE_FILE).read_text())
     (tmp_path / STATE_FILE).write_text(json.dumps({**document, "format": 99}))
-    with pytest.raises(ValueError, match="bundle format 99 is not 2"):
+    with pytest.raises(ValueError, match="bundle format 99 is not 3"):
         load_bundle(tmp_path)
 
 

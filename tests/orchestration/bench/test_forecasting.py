@@ -13,7 +13,7 @@ from tests.models.validation.conftest import simulated
 
 def test_a_copy_answers_like_its_original() -> None:
     kind = SeriesKind.CANDLES
-    rows = simulated(kind, days=940, series=2)
+    rows = simulated(kind, days=940, series=2).assign(share_imputed=0.0)
     frame = walk_forward(rows, kind, 1, ["ewma", "log_har", "garch", "combination"])
     bundle = fit_bundle(rows, kind, 1, "combination", frame)
     grown, copies = copied(bundle, rows, 5)
