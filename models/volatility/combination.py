@@ -54,11 +54,18 @@ def pooling(panel: Panel, paths: Paths, horizon_days: int) -> Pooling:
     Returns
     -------
     Weights are equal until the panel has 60 dates with known losses, and sum to one. Half of the evidence is the
-    series' own of the last year of its calendar, half the panel's date means over as many dates.
+    series' own of the last year of its calendar, half the panel's date means over as many dates. Managed rows say
+    nothing of the panel, but of their own series: who forecasts a peg badly must not speak for it.
     """
     lag, window = horizon_days + EMBARGO_DAYS, panel.protocol.spike_window
     known = {s: _relative_losses(panel, paths, s, horizon_days).shift(lag) for s in panel.grids}
-    everyone = _advantage(pd.concat(list(known.values())).groupby(level=0).mean().sort_index(), window)
+    moving = [
+        losses[~pd.Series(managed(panel.grids[s], panel.kind), losses.index).shift(lag, fill_value=True)].reindex(
+            losses.index
+        )
+        for s, losses in known.items()
+    ]
+    everyone = _advantage(pd.concat(moving).groupby(level=0).mean().sort_index(), window)
     weights = {}
     for series, losses in known.items():
         shared = everyone.reindex(losses.index, method="ffill")
@@ -142,12 +149,11 @@ def _has_level(terms: tuple[Driver, ...]) -> bool:
 
 
 def _relative_losses(panel: Panel, paths: Paths, series: str, horizon_days: int) -> pd.DataFrame:
-    """QLIKE of each member less the mean of all, by as_of; NaN where one is missing or the rate is managed."""
+    """QLIKE of each member less the mean of all, by as_of; NaN where one is missing."""
     grid = panel.grids[series]
     target = forward_mean(grid.rv, horizon_days)
     ratio = target[:, None] / np.column_stack([path[series] for path in paths.values()])
     loss = np.minimum(ratio - np.log(ratio) - 1.0, LOSS_CAP)
-    loss[managed(grid, panel.kind)] = np.nan
     return pd.DataFrame(loss - loss.mean(axis=1, keepdims=True), pd.DatetimeIndex(grid.as_of), list(paths))
 
 

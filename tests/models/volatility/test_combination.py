@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from models.contracts.market import SeriesKind
 from models.volatility.combination import LOSS_CAP, MIN_LOSSES, SHARPNESS, Combination, combined_paths, pooling
 from models.volatility.members import BASELINES, make
+from models.volatility.outcomes import managed
 from models.volatility.panel import Panel, build_panel
 from models.volatility.targets import forward_mean
 
@@ -82,8 +83,29 @@ def test_weights_are_equal_until_sixty_losses_are_known() -> None:
     assert weights[MIN_LOSSES + 1, 0] > 0.9
 
 
+def test_a_managed_series_speaks_for_itself_and_not_for_the_panel() -> None:
+    """`pool` is good where rates move, `calm` for the peg P: P must not be forecast as the others are."""
+    moving, paths = _market(5, {"pool": 0.2, "calm": 0.6}, series=("A", "B"))
+    peg, own = _market(6, {"pool": 0.6, "calm": 0.2}, series=("P",))
+    rows = [
+        pd.DataFrame(
+            {"series": s, "as_of": pd.DatetimeIndex(g.as_of, tz="UTC"), "rv": g.rv, "ret": g.ret,
+             "unchanged_share": 0.9 if s == "P" else 0.0}
+        )
+        for s, g in {**moving.grids, **peg.grids}.items()
+    ]  # fmt: skip
+    panel = build_panel(pd.concat(rows), SeriesKind.FIXINGS)
+    assert managed(panel.grids["P"], panel.kind).all()
+    joint = {member: {**paths[member], **own[member]} for member in paths}
+    weights = pooling(panel, joint, 1).weights
+    alone = pooling(panel.only("A", "B"), paths, 1).weights
+    np.testing.assert_array_equal(weights["A"], alone["A"])
+    pooled, peggy = weights["A"][-1, 0], weights["P"][-1, 0]
+    assert peggy < 0.8 < 0.95 < pooled, "half of the evidence on P is its own, against the panel's"
+
+
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 1000), st.integers(100, DAYS - 1))
+@given(st.integers(0, 1000), st.integers(100, DAYS - 2))
 def test_a_changed_future_leaves_the_past_bit_for_bit(seed: int, cut: int) -> None:
     panel, paths = _market(seed, {"a": 0.4, "b": 0.5})
     later = {m: {s: np.where(np.arange(DAYS) > cut, 9 * f, f) for s, f in own.items()} for m, own in paths.items()}
