@@ -6,7 +6,6 @@ explanation out. A thousand series are copies of the trained ones under names of
 
 from __future__ import annotations
 
-import os
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -103,7 +102,8 @@ def _champion(settings: Settings, warehouse: Warehouse) -> Bundle:
         entry = champion_at(read_ledger(connection, name), name, datetime.now(UTC))
     if entry is None:
         raise Unmeasured(f"no version of {name} was promoted: there is nothing to forecast with")
-    registry = ModelRegistry(tracking_uri=os.environ["MLFLOW_TRACKING_URI"], artifact_root=str(artifacts(settings)))
+    tracking = dg.EnvVar("MLFLOW_TRACKING_URI").get_value()
+    registry = ModelRegistry(tracking_uri=str(tracking), artifact_root=str(artifacts(settings)))
     return load_bundle(registry.bundle(version_of(entry)))
 
 
