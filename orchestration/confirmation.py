@@ -10,9 +10,9 @@ from models.contracts.vault import VaultConfig
 
 
 def sources_of(specs: Sequence[SeriesSpec], fresh: Collection[str]) -> dict[str, int]:
-    """By series: how many fresh series of the same pair there are, itself included; at least 1."""
+    """By series: how many sources have a fresh series of the same pair, its own included; at least 1."""
     pairs = {spec.id: (spec.base, spec.quote) for spec in specs}
-    speaking = Counter(pairs[series] for series in fresh if series in pairs)
+    speaking = Counter(pair for pair, _ in {(pairs[spec.id], spec.source) for spec in specs if spec.id in fresh})
     return {series: max(1, speaking[pair]) for series, pair in pairs.items()}
 
 

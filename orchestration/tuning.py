@@ -7,8 +7,9 @@ goes on where it stopped, and one on other data or code begins anew. The first t
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import optuna
@@ -16,6 +17,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
 
 from models.validation.tuning import RANGES, Verdict, forecasts, judge, losses, search_end, until
 from models.volatility.lightgbm_forecaster import PARAMETERS, rounds_for
@@ -53,31 +55,40 @@ def search(
     known = until(panel, end)
     name = f"search-{work.id}"
     study = optuna.create_study(
-        study_name=name,
-        storage=_journal(workspace, name),
-        sampler=optuna.samplers.TPESampler(seed=workspace.settings.seed, multivariate=True),
-        direction="minimize",
-        load_if_exists=True,
+        study_name=name, storage=_journal(workspace, name), direction="minimize", load_if_exists=True
     )
-    if not study.trials:
-        study.enqueue_trial(
-            {**{n: PARAMETERS[n] for n in RANGES if n != "rounds"}, "rounds": rounds_for(work.horizon_days)}
-        )
+    for left in study.get_trials(states=(TrialState.RUNNING,)):  # by a session that was killed
+        study.tell(left.number, state=TrialState.FAIL)
 
     def objective(trial: optuna.Trial) -> float:
         changed = _asked(trial)
         return float(losses(known, forecasts(known, work.horizon_days, changed, run), work.horizon_days).mean())
 
-    def after(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-        told(trial.number, float(trial.value if trial.value is not None else np.nan), study.best_value)
-
-    missing = trials - len(_complete(study))
-    if missing > 0:
-        study.optimize(objective, n_trials=missing, timeout=60.0 * minutes, callbacks=[after])
+    stop = time.monotonic() + 60.0 * minutes
+    while (made := len(_complete(study))) < trials and (not made or time.monotonic() < stop):
+        if not made and not study.get_trials(states=(TrialState.WAITING,)):
+            study.enqueue_trial(_in_force(work.horizon_days))
+        # A sampler of its own for each trial: one that goes on after an interruption asks what it would have asked.
+        study.sampler = optuna.samplers.TPESampler(seed=workspace.settings.seed + made, multivariate=True)
+        study.optimize(objective, n_trials=1)
+        newest = _complete(study)[-1]
+        told(made, float(newest.value or np.nan), study.best_value)
     found = dict(study.best_params)
-    made = Search(name, _table(study), found, judge(panel, work.horizon_days, found, end, run))
-    _log(registry, work, made, pd.Timestamp(end))
-    return made
+    verdict = replace(judge(panel, work.horizon_days, found, end, run), looks=_looks(study))
+    ended = Search(name, _table(study), found, verdict)
+    _log(registry, work, ended, pd.Timestamp(end))
+    return ended
+
+
+def _in_force(horizon_days: int) -> dict[str, float]:
+    return {**{n: PARAMETERS[n] for n in RANGES if n != "rounds"}, "rounds": rounds_for(horizon_days)}
+
+
+def _looks(study: optuna.Study) -> int:
+    """How many different sets were judged on the later dates, this one included; kept in the journal."""
+    judged = sorted({*study.user_attrs.get("judged", []), study.best_trial.number})
+    study.set_user_attr("judged", judged)
+    return len(judged)
 
 
 def _asked(trial: optuna.Trial) -> dict[str, float]:
@@ -96,7 +107,7 @@ def _journal(workspace: Workspace, name: str) -> JournalStorage:
 
 
 def _complete(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    return study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
+    return study.get_trials(states=(TrialState.COMPLETE,))
 
 
 def _table(study: optuna.Study) -> pd.DataFrame:
@@ -117,6 +128,7 @@ def _log(registry: ModelRegistry, work: Work, made: Search, end: pd.Timestamp) -
             "trials": float(len(made.trials)), "best_loss": float(made.trials["loss"].iloc[0]),
             "later.dates": float(verdict.dates), "later.ratio": verdict.ratio,
             "later.ratio_uncapped": verdict.ratio_uncapped, "later.p_value": verdict.p_value,
+            "later.looks": float(verdict.looks),
             "later.better": float(verdict.better), **{f"found.{name}": float(x) for name, x in made.found.items()},
         },
         figures={"plots/trials.png": _picture(made.trials)},

@@ -26,11 +26,10 @@ class Processes:
     workers: int
 
     def __call__(self, tasks: Sequence[Callable[[], Result]]) -> list[Result]:
-        from joblib import Parallel, delayed
+        from joblib import Parallel, delayed, parallel_config
 
-        return list(
-            Parallel(n_jobs=self.workers, batch_size=1, pre_dispatch="all")(delayed(_called)(task) for task in tasks)
-        )
+        with parallel_config("loky", n_jobs=self.workers, inner_max_num_threads=1):
+            return list(Parallel(batch_size=1, pre_dispatch="all")(delayed(_called)(task) for task in tasks))
 
 
 @dataclass(frozen=True, slots=True)

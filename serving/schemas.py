@@ -60,9 +60,15 @@ class Score(BaseModel):
     rv_forecast: float | None = Field(description="Forecast variance a day")
     var99: float | None = Field(description="One-day 99 % value at risk, positive, log-return units")
     es99: float | None = Field(description="One-day 99 % expected shortfall, positive, log-return units")
-    rv_low: float | None = Field(description="Lower end of the 80 % interval of the realised variance a day")
-    rv_high: float | None = Field(description="Upper end of the 80 % interval of the realised variance a day")
-    confidence: float | None = Field(description="How far the inputs are to be trusted, 0-1; it is no probability")
+    rv_low: float | None = Field(
+        default=None, description="Lower end of the 80 % interval of the realised variance a day"
+    )
+    rv_high: float | None = Field(
+        default=None, description="Upper end of the 80 % interval of the realised variance a day"
+    )
+    confidence: float | None = Field(
+        default=None, description="How far the inputs are to be trusted, 0-1; it is no probability"
+    )
     status: str = Field(description="ok, degraded, quarantined, managed, insufficient_data or stale")
     degraded: bool
     reasons: list[str]

@@ -143,7 +143,8 @@ def known_regimes(panel: Panel, run: Runner = IN_TURN) -> pd.DataFrame:
     """`series`, `as_of`, `regime` (label of the chain, None without one) of every origin of a panel, as it could be
     said then: what an evaluation is looked at by."""
     series = list(panel.grids)
-    shares = [panel.only(*series[first :: run.workers]) for first in range(min(run.workers, len(series)))]
+    workers = run.workers  # asked once: a cluster may grow
+    shares = [panel.only(*series[first::workers]) for first in range(min(workers, len(series)))]
     return pd.concat(run([partial(_known_regimes, share) for share in shares]), ignore_index=True)
 
 

@@ -54,17 +54,19 @@ RANGES: Mapping[str, Range] = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The found parameters against those in force on dates after the search. `ratio` under 1: lower QLIKE."""
+    """The found parameters against those in force on dates after the search. `ratio` under 1: lower QLIKE. `looks`: how
+    often a search has looked at these dates, this one included; they share the level (Bonferroni)."""
 
     dates: int
     ratio: float
     ratio_uncapped: float
     p_value: float
+    looks: int = 1
 
     @property
     def better(self) -> bool:
         """Significantly better, and not worse where losses are not capped."""
-        return self.ratio < 1.0 and self.p_value < SIGNIFICANCE and self.ratio_uncapped <= 1.0
+        return self.ratio < 1.0 and self.p_value < SIGNIFICANCE / self.looks and self.ratio_uncapped <= 1.0
 
 
 def search_end(panel: Panel) -> np.datetime64:
@@ -90,10 +92,14 @@ def until(panel: Panel, moment: np.datetime64) -> Panel:
 
 def forecasts(panel: Panel, horizon_days: int, changed: Changed, run: Runner = IN_TURN) -> Paths:
     """Walk-forward of the pooled trees with some hyper-parameters `changed` (names of `RANGES`): (n,) by series."""
+    workers = run.workers  # asked once: a cluster may grow
+    return joined(run([partial(_share, panel, horizon_days, dict(changed), i, workers) for i in range(workers)]))
+
+
+def _share(panel: Panel, horizon_days: int, changed: Changed, share: int, shares: int) -> Paths:
     from models.volatility.lightgbm_forecaster import LightGbm  # 3 s of import
 
-    learner = LightGbm(panel.kind, horizon_days, changed=changed)
-    return joined(run([partial(pooled_paths, panel, learner, i, run.workers) for i in range(run.workers)]))
+    return pooled_paths(panel, LightGbm(panel.kind, horizon_days, changed=changed), share, shares)
 
 
 def losses(panel: Panel, paths: Paths, horizon_days: int, cap: float = QLIKE_CAP) -> pd.Series:

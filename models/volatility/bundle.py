@@ -86,7 +86,7 @@ class Bundle:
         -------
         One row per series: `series`, `horizon_days`, `as_of`, `rv_forecast`, `p_spike`, `score`, `sigma_ann`, `var99`,
         `es99`, `rv_low`, `rv_high` (80 % interval of the target), `threshold`, `share_imputed`, `familiarity` (of the
-        inputs, 0-1; NaN without a number or where training saw too little), `status`, `reasons` (tuple; inputs not seen
+        inputs, 0-1; NaN without a number or where too little is known), `status`, `reasons` (tuple; inputs not seen
         before are told there and lower no status: crises look like that), `required`, `received`, `sufficient_on`,
         `drivers` (tuple of Driver that sum to ln rv_forecast: the five largest, `rest`, `usual_level`). Where the
         status gives no number there is none.
@@ -128,8 +128,8 @@ class Bundle:
         if verdict.gives_number:
             if self.seen is not None:
                 found = novelty(self.seen, panel, series, row)
-                familiarity = found.familiarity
-                reasons = (*reasons, found.told(self.seen)) if found.is_novel else reasons
+                familiarity = found.familiarity if found is not None else math.nan
+                reasons = (*reasons, found.told(self.seen)) if found is not None and found.is_novel else reasons
             direct = np.full(1, np.nan)
             if self.spikes is not None:
                 direct = self.spikes.forecast(panel, series, row, row + 1)

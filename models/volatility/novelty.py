@@ -27,19 +27,20 @@ INPUTS = (
     "market_max", "market_week",
 )  # fmt: skip
 USUAL_SHARE = 0.99  # of the training rows: up to their distance a row is as familiar as any
+PRESENT_SHARE = 0.8  # of the training rows in which an input must be there to be looked at
 MIN_ROWS = 500
 MAX_ROWS = 40_000  # newest rows of the pool
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What training saw. `names` (k,) inputs that were there at all, `centre`, `spread` (k,), `precision` (k, k) of the
+    """What training saw. `names` (k,) inputs that are looked at, `centre`, `spread` (k,), `covariance` (k, k) of the
     standardised inputs; `usual`, `farthest`: distance of the 99 % quantile and of the furthest of its `rows`."""
 
     names: tuple[str, ...]
     centre: tuple[float, ...]
     spread: tuple[float, ...]
-    precision: tuple[tuple[float, ...], ...]
+    covariance: tuple[tuple[float, ...], ...]
     usual: float
     farthest: float
     rows: int
@@ -60,40 +61,37 @@ class Novelty:
 
 
 def fit_seen(panel: Panel, known_until: np.datetime64) -> Seen | None:
-    """What the rows of a panel up to `known_until` look like; None under 500 of them.
+    """What the rows of a panel up to `known_until` look like: those in which every input is there that usually is.
 
-    A missing input counts as usual: what is missing is told elsewhere.
+    None under 500 of them.
     """
-    design = build_design(panel)
-    places = [design.names.index(name) for name in INPUTS]
     rows, moments = [], []
     for series, grid in panel.grids.items():
         stop = grid.rows_until(known_until)
         there = np.isfinite(grid.rv[:stop])
-        rows.append(design.rows[series][:stop, places][there].astype(float))
+        rows.append(_inputs(panel, series, slice(0, stop))[there])
         moments.append(grid.as_of[:stop][there])
-    newest = np.argsort(np.concatenate(moments), kind="stable")[-MAX_ROWS:]
-    inputs = np.concatenate(rows)[newest]
-    inputs[~np.isfinite(inputs)] = np.nan
-    known = np.isfinite(inputs).sum(axis=0) >= MIN_ROWS
-    if len(inputs) < MIN_ROWS or not known.any():
+    inputs = np.concatenate(rows)[np.argsort(np.concatenate(moments), kind="stable")[-MAX_ROWS:]]
+    if len(inputs) < MIN_ROWS:
         return None
-    inputs = inputs[:, known]
-    centre, spread = np.nanmean(inputs, axis=0), np.nanstd(inputs, axis=0)
-    moving = spread > 1e-12  # an input that stood still has no distance
-    names = tuple(name for name, use in zip(np.array(INPUTS)[known], moving, strict=True) if use)
-    centre, spread = centre[moving], spread[moving]
-    standard = np.nan_to_num((inputs[:, moving] - centre) / spread)
-    precision = np.linalg.inv(ledoit_wolf(standard, assume_centered=True)[0])
-    distances = np.sqrt(np.einsum("ij,jk,ik->i", standard, precision, standard))
+    used = np.isfinite(inputs).mean(axis=0) >= PRESENT_SHARE
+    whole = inputs[np.isfinite(inputs[:, used]).all(axis=1)]
+    used &= np.array([column.std() > 1e-12 if use else False for column, use in zip(whole.T, used, strict=True)])
+    if len(whole) < MIN_ROWS or not used.any():
+        return None
+    known = whole[:, used]
+    centre, spread = known.mean(axis=0), known.std(axis=0)
+    standard = (known - centre) / spread
+    covariance = ledoit_wolf(standard, assume_centered=True)[0]
+    distances = np.sqrt(np.einsum("ij,jk,ik->i", standard, np.linalg.inv(covariance), standard))
     return Seen(
-        tuple(str(name) for name in names),
+        tuple(name for name, use in zip(INPUTS, used, strict=True) if use),
         tuple(centre.tolist()),
         tuple(spread.tolist()),
-        tuple(tuple(row) for row in precision.tolist()),
+        tuple(tuple(row) for row in covariance.tolist()),
         float(np.quantile(distances, USUAL_SHARE)),
         float(distances.max()),
-        len(inputs),
+        len(known),
     )
 
 
@@ -102,16 +100,34 @@ def read_seen(state: dict[str, Any] | None) -> Seen | None:
     if state is None:
         return None
     tuples = {name: tuple(state[name]) for name in ("names", "centre", "spread")}
-    return Seen(**{**state, **tuples, "precision": tuple(tuple(row) for row in state["precision"])})
+    return Seen(**{**state, **tuples, "covariance": tuple(tuple(row) for row in state["covariance"])})
 
 
-def novelty(seen: Seen, panel: Panel, series: str, row: int) -> Novelty:
-    """How far one row of a panel lies from what training saw."""
-    design = build_design(panel)
-    values = np.array([design.rows[series][row, design.names.index(name)] for name in seen.names], dtype=float)
-    standard = np.nan_to_num((values - np.array(seen.centre)) / np.array(seen.spread), posinf=0.0, neginf=0.0)
-    parts = standard * (np.array(seen.precision) @ standard)  # they sum to the squared distance
-    distance = math.sqrt(max(float(parts.sum()), 0.0))
-    place = int(np.argmax(parts))
+def novelty(seen: Seen, panel: Panel, series: str, row: int) -> Novelty | None:
+    """How far one row of a panel lies from what training saw; None where fewer than half of its inputs are there.
+
+    The distance is that of the inputs that are there, scaled to their full number: a gap neither adds to it nor
+    stands for a usual value, which would be far out beside inputs that it moves with.
+    """
+    places = [INPUTS.index(name) for name in seen.names]
+    values = _inputs(panel, series, slice(row, row + 1))[0, places]
+    there = np.isfinite(values)
+    if 2 * there.sum() < len(values):
+        return None
+    standard = ((values - np.array(seen.centre)) / np.array(seen.spread))[there]
+    parts = standard * np.linalg.solve(np.array(seen.covariance)[np.ix_(there, there)], standard)
+    distance = math.sqrt(max(float(parts.sum()), 0.0) * len(values) / there.sum())
+    place = int(np.flatnonzero(there)[np.argmax(parts)])
     familiarity = 1.0 if distance <= seen.usual else seen.usual / distance
     return Novelty(familiarity, distance > seen.farthest, (seen.names[place], float(values[place])))
+
+
+def _inputs(panel: Panel, series: str, rows: slice) -> FloatArray:
+    """(rows, all inputs), NaN where one is missing. A market of one series is no market."""
+    design = build_design(panel)
+    found = design.rows[series][rows, [design.names.index(name) for name in INPUTS]].astype(float)
+    found[~np.isfinite(found)] = np.nan
+    alone = np.isnan(found[:, INPUTS.index("market_mean")])
+    market = [place for place, name in enumerate(INPUTS) if name.startswith("market_")]
+    found[np.ix_(alone, market)] = np.nan
+    return found

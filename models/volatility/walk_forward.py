@@ -80,7 +80,8 @@ def walk_forward(
     fitted = [name for name in names if name != Combination.name]
     learners = [*fitted, SPIKES] if Combination.name in names and "lightgbm" in names[:pooled] else fitted
     progress(f"{kind} h={horizon_days} {', '.join(learners)}: {len(built.grids)} series")
-    shares = run([partial(_share, built, learners, horizon_days, i, run.workers) for i in range(run.workers)])
+    workers = run.workers  # asked once: a cluster may grow
+    shares = run([partial(_share, built, learners, horizon_days, share, workers) for share in range(workers)])
     paths = {name: joined([share[name] for share in shares]) for name in learners}
     direct = paths.pop(SPIKES, {})
     if Combination.name in names:

@@ -160,7 +160,10 @@ def make_candidate(
     shadows = {role.value: bundle for role, bundle in zip(roles, others, strict=True)}
     name = model_name(work.kind, work.horizon_days)
     version = registry.placed(_register(registry, workspace, work, champion, shadows, name))
-    describe(workspace.warehouse, registry, version, work, champion, decision)
+    try:
+        describe(workspace.warehouse, registry, version, work, champion, decision)
+    except Exception as error:  # noqa: BLE001 - a page that lacks a picture must not keep a model from serving
+        dg.get_dagster_logger().warning(f"{name}: no model card: {type(error).__name__}: {error}")
     evidence = gate_evidence(decision, work.id, work.data, work.code, champion, version)
     return Candidate(version, {**evidence, "shadows": {role: bundle.champion for role, bundle in shadows.items()}})
 

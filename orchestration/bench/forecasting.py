@@ -36,6 +36,7 @@ from orchestration.sources.open_market import open_market
 
 MANY = 1000
 KIND, HORIZON_DAYS = SeriesKind.CANDLES, 1
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def measure(settings: Settings, database_url: str, repeats: int) -> dict[str, Any]:
@@ -99,7 +100,8 @@ def _renamed(state: Any, named: dict[str, str]) -> Any:
 def _champion(settings: Settings, warehouse: Warehouse) -> Bundle:
     name = model_name(KIND, HORIZON_DAYS)
     with warehouse.transaction() as connection:
-        entry = champion_at(read_ledger(connection, name), name, datetime.now(UTC))
+        entries = read_ledger(connection, name)
+    entry = champion_at(entries, name, max((each.at for each in entries), default=EPOCH))  # on the market's clock
     if entry is None:
         raise Unmeasured(f"no version of {name} was promoted: there is nothing to forecast with")
     tracking = dg.EnvVar("MLFLOW_TRACKING_URI").get_value()

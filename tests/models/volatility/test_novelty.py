@@ -12,7 +12,7 @@ import pytest
 
 from models.contracts.market import SeriesKind
 from models.volatility.bundle_fit import fit_bundle
-from models.volatility.novelty import MIN_ROWS, Novelty, Seen, fit_seen, novelty, read_seen
+from models.volatility.novelty import INPUTS, MIN_ROWS, Seen, _inputs, fit_seen, novelty, read_seen
 from models.volatility.panel import Panel, build_panel
 from models.volatility.walk_forward import walk_forward
 from tests.models.validation.conftest import simulated
@@ -49,10 +49,13 @@ def test_by_hand_with_two_independent_inputs(panel: Panel) -> None:
         ((1.0, 0.0), (0.0, 1.0)), usual=2.5, farthest=6.0, rows=1000,
     )  # fmt: skip
     found = novelty(seen, panel, "AAA", len(panel.grids["AAA"]) - 1)  # 3 and -4 spreads away: 5
+    assert found is not None
     assert found.familiarity == pytest.approx(0.5)
     assert found.is_novel is False
     assert found.furthest == ("jump_share", pytest.approx(values["jump_share"]))
-    assert novelty(replace(seen, farthest=4.9), panel, "AAA", len(panel.grids["AAA"]) - 1).is_novel
+    nearer = novelty(replace(seen, farthest=4.9), panel, "AAA", len(panel.grids["AAA"]) - 1)
+    assert nearer is not None
+    assert nearer.is_novel
 
 
 def panel_value(panel: Panel, name: str) -> float:
@@ -61,10 +64,10 @@ def panel_value(panel: Panel, name: str) -> float:
 
 def test_training_rows_are_familiar_but_for_one_in_a_hundred(panel: Panel, seen: Seen) -> None:
     found = [
-        novelty(seen, panel, series, row)
+        each
         for series, grid in panel.grids.items()
-        for row in range(0, len(grid), 7)
-        if np.isfinite(grid.rv[row])
+        for row in range(200, len(grid), 7)
+        if np.isfinite(grid.rv[row]) and (each := novelty(seen, panel, series, row)) is not None
     ]
     assert np.mean([each.familiarity == 1.0 for each in found]) == pytest.approx(0.99, abs=0.01)
     assert not any(each.is_novel for each in found)
@@ -118,8 +121,34 @@ def test_a_bundle_says_so_and_still_gives_its_number() -> None:
     assert replace(bundle, seen=None).predict(rows)["familiarity"].isna().all()
 
 
-def test_no_input_at_all_is_usual(panel: Panel, seen: Seen) -> None:
-    bare = build_panel(ROWS[["series", "as_of", "rv", "ret"]].assign(ret=np.nan), KIND)
-    found = novelty(seen, bare, "AAA", len(bare.grids["AAA"]) - 1)
-    assert isinstance(found, Novelty)
-    assert found.familiarity == 1.0
+def test_with_few_inputs_nothing_is_said(panel: Panel, seen: Seen) -> None:
+    assert novelty(seen, panel, "AAA", 3) is None
+    assert novelty(seen, panel, "AAA", 600) is not None
+
+
+def test_a_gap_is_not_far_out_beside_what_it_moves_with(panel: Panel) -> None:
+    """Three inputs that move together, two spreads out each: without the middle one the row is as far out as before."""
+    names = ("neg_share", "jump_share", "rv_6h")
+    row = len(panel.grids["AAA"]) - 1
+    own = _inputs(panel, "AAA", slice(row, row + 1))[0]
+    values = [float(own[INPUTS.index(name)]) for name in names]
+    together = tuple(tuple(1.0 if a == b else 0.95 for a in range(3)) for b in range(3))
+    seen = Seen(names, tuple(x - 2.0 for x in values), (1.0,) * 3, together, usual=3.0, farthest=4.6, rows=1000)
+    whole = novelty(seen, panel, "AAA", row)
+    gap = build_panel(ROWS.assign(jump_share=np.nan), KIND)
+    part = novelty(seen, gap, "AAA", row)
+    assert whole is not None
+    assert part is not None
+    assert whole.familiarity == part.familiarity == 1.0
+
+
+def test_one_series_alone_is_as_familiar_as_among_others(seen: Seen) -> None:
+    panel, alone = build_panel(ROWS, KIND), build_panel(ROWS[ROWS["series"] == "AAA"], KIND)
+    found = [
+        (novelty(seen, panel, "AAA", row), novelty(seen, alone, "AAA", row))
+        for row in range(500, len(panel.grids["AAA"]), 5)
+    ]
+    pairs = [(a, b) for a, b in found if a is not None and b is not None]
+    assert len(pairs) > 100
+    assert np.mean([b.is_novel for _, b in pairs]) < 0.01
+    assert np.mean([b.familiarity for _, b in pairs]) > 0.98
