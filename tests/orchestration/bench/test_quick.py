@@ -81,7 +81,9 @@ def test_all_others_are_measured(document: dict[str, Any]) -> None:
     assert document["hourly_tick"]["history_10x"]["last_tick"]["scores_with_a_number"]["value"] > 0
     overhead = document["orchestration_overhead"]
     figures = [figure["value"] for name, figure in overhead.items() if name != "how"]
-    figures += [value for name, value in document["peak_memory"]["values"].items() if name != "api_server"]
+    peaks = document["peak_memory"]["values"]
+    assert peaks["retraining_of_few_series"] is None
+    figures += [value for name, value in peaks.items() if name not in ("api_server", "retraining_of_few_series")]
     figures += [figure["value"] for name, figure in document["ingest"].items() if name.startswith("time_of")]
     assert [value for value in figures if value is None or value <= 0] == []
 
@@ -92,7 +94,7 @@ def test_retraining_and_forecasts_are_measured_on_recorded_coins(document: dict[
     assert retraining["few_series"] == {"not_measured": "it has not run"}
     assert forecasts["hourly_candles"]["value"] > 30_000
     assert "ml__walk_forward" in forecasts["steps"]["values"]
-    assert forecasts["features_of_one_series"]["features"]["value"] > 40
+    assert forecasts["features_of_one_series"]["features"]["value"] > 30
     for what in ("one_series", "the_trained_series", "1000_series"):
         assert forecasts[f"forecast_of_{what}"]["value"] > 0
 
