@@ -46,9 +46,11 @@ def _prepare(dataset: Dataset, frame: pd.DataFrame) -> pd.DataFrame:
     turns = np.zeros(len(frame), dtype=int)
     repeated = frame.duplicated(list(KEY_COLUMNS), keep=False).to_numpy()
     if repeated.any():
-        # An exact repeat inside one batch says nothing new, whatever lies between.
+        # An exact repeat of the row before it says nothing new. After another value it may: known later, it corrects.
         again = np.zeros(len(frame), dtype=bool)
-        again[repeated] = frame[repeated].astype(str).duplicated().to_numpy()
+        written = frame[repeated].astype(str)
+        before = written.groupby(list(KEY_COLUMNS), sort=False).shift()
+        again[repeated] = (written[before.columns] == before).all(axis=1).to_numpy()
         frame, turns = frame[~again], turns[~again]
         turns = frame.groupby(list(KEY_COLUMNS), sort=False).cumcount().to_numpy()
     return frame.loc[:, list(expected)].assign(n=np.arange(len(frame)), turn=turns)

@@ -124,6 +124,11 @@ REVISIONS: list[tuple[str, list[list[tuple[int, str, int]]], list[tuple[int, str
     ("conflict inside one file", [[(0, "1", 0), (0, "2", 0)]], [(0, "1", 0), (0, "2", 0)]),
     ("repeat inside one file", [[(0, "1", 0), (0, "1", 0)]], [(0, "1", 0)]),
     ("back and forth, same time", [[(0, "1", 0), (0, "2", 0), (0, "1", 0)]], [(0, "1", 0), (0, "2", 0)]),
+    (
+        "repeat after an older value",
+        [[(0, "1", 0), (0, "1", 1), (0, "2", 0), (0, "1", 1)]],
+        [(0, "1", 0), (0, "2", 0), (0, "1", 1)],
+    ),
     ("back and forth, later", [[(0, "1", 0), (0, "2", 1), (0, "1", 2)]], [(0, "1", 0), (0, "2", 1), (0, "1", 2)]),
 ]
 
