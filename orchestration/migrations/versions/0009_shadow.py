@@ -7,15 +7,13 @@ champion, and still only once by each.
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import yaml
 from alembic import op
+
+from orchestration.migrations.describe import describe
 
 revision = "0009"
 down_revision = "0008"
 
-_WORDS = Path(__file__).resolve().parents[1] / "comments"
 _DESCRIBED = {
     "ml": {"promotions": ("action", "reason", "evidence", "promoted_by", "promoted_at"),
            "predictions": ("role", "algorithm")},
@@ -48,23 +46,7 @@ def upgrade() -> None:
             add constraint targets_once unique (vault_id, policy_version, as_of, promotion_id)
     """)
     for schema, tables in _DESCRIBED.items():
-        _describe(schema, tables)
-
-
-def _describe(schema: str, described: dict[str, tuple[str, ...]]) -> None:
-    words = yaml.safe_load((_WORDS / f"{schema}.yaml").read_text(encoding="utf-8"))
-    statements = []
-    for table, columns in described.items():
-        own = words["tables"][table]
-        statements.append(f"table {schema}.{table} is {_quoted(own['about'])}")
-        for column in columns:
-            meaning = own["columns"].get(column) or words["common"][column]
-            statements.append(f"column {schema}.{table}.{column} is {_quoted(meaning)}")
-    op.get_bind().exec_driver_sql("; ".join(f"comment on {each}" for each in statements).replace("%", "%%"))
-
-
-def _quoted(words: str) -> str:
-    return "'" + " ".join(words.split()).replace("'", "''") + "'"
+        describe(schema, tables)
 
 
 def downgrade() -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import yaml
 from alembic import op
+
+from orchestration.migrations.describe import describe
 
 revision = "0010"
 down_revision = "0009"
 
 _COLUMNS = ("rv_low", "rv_high", "confidence")
-_WORDS = Path(__file__).resolve().parents[1] / "comments" / "risk.yaml"
 
 
 def upgrade() -> None:
@@ -21,10 +19,7 @@ def upgrade() -> None:
             add column rv_high double precision,
             add column confidence double precision check (confidence between 0 and 1)
     """)
-    columns = yaml.safe_load(_WORDS.read_text(encoding="utf-8"))["tables"]["scores"]["columns"]
-    for name in _COLUMNS:
-        words = " ".join(columns[name].split()).replace("'", "''").replace("%", "%%")
-        op.get_bind().exec_driver_sql(f"comment on column risk.scores.{name} is '{words}'")
+    describe("risk", {"scores": _COLUMNS})
 
 
 def downgrade() -> None:
