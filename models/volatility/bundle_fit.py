@@ -108,7 +108,7 @@ def _fit_laws(grid: Grid, panel: Panel, horizon_days: int, own: pd.DataFrame) ->
     outcomes: Outcomes = outcomes_of(grid, panel.kind, protocol, horizon_days)
     errors = known_errors(outcomes.target, forecast, n, horizon_days, protocol.spike_window)
     raw_path, _ = spike_probabilities(outcomes, forecast, protocol, direct)
-    calibration = fit_calibration(*last_known(raw_path, outcomes.spike, n, horizon_days))
+    calibration = fit_calibration(*last_known(raw_path, outcomes.spike, n, horizon_days), horizon_days)
     tail = last_tail(grid.ret, forecast, adaptive_step(panel.kind)) if horizon_days == 1 else Tail((), TAIL_LEVEL)
     threshold = float(outcomes.threshold[-1])
     return SeriesLaws(Law(tuple(errors.tolist())), calibration, tail, threshold if math.isfinite(threshold) else None)

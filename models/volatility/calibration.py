@@ -1,7 +1,8 @@
 """Calibration of spike probabilities on outcomes that are known, and on nothing else.
 
 A logistic map of the log-odds (Platt 1999), pulled towards the identity: a year holds about 36 spikes, too few for an
-isotonic fit, and the map must stay strictly increasing so that a score can be read back.
+isotonic fit, and the map must stay strictly increasing so that a score can be read back. Targets of h days overlap, so
+their outcomes say as much as one in h of them: the pull grows with h.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ FloatArray = NDArray[np.float64]
 
 OUTCOMES = 365
 MIN_OUTCOMES = 150
-PULL = 25.0  # prior weight of the identity; in expected-information units, about 25 / 0.09 = 280 outcomes on the level
+PULL = 100.0  # prior weight of the identity a day of horizon; on the level as much as 100 / 0.09 = 1,100 outcomes
 SLOPE_RANGE = (0.25, 4.0)
 CLIP = 1e-4
 
@@ -39,18 +40,19 @@ class Calibration:
         return np.asarray(1.0 / (1.0 + np.exp(-self.shift - self.slope * np.log(p / (1.0 - p)))))
 
 
-def fit_calibration(probability: FloatArray, outcome: FloatArray) -> Calibration:
+def fit_calibration(probability: FloatArray, outcome: FloatArray, horizon_days: int) -> Calibration:
     """Map fitted to (n,) probabilities and 0/1 outcomes; NaN rows are left out; under 150 the identity."""
+    pull = PULL * horizon_days
     usable = np.isfinite(probability) & np.isfinite(outcome)
     n = int(usable.sum())
     if n < MIN_OUTCOMES:
         return Calibration()
     p = np.clip(probability[usable], CLIP, 1.0 - CLIP)
     log_odds = np.log(p / (1.0 - p))
-    shift, slope = _newton(log_odds, outcome[usable], PULL, False)
+    shift, slope = _newton(log_odds, outcome[usable], pull, False)
     bounded = min(max(slope, SLOPE_RANGE[0]), SLOPE_RANGE[1])
     if bounded != slope:  # the level belongs to the slope it was fitted with
-        shift, _ = _newton(bounded * log_odds, outcome[usable], PULL, True)
+        shift, _ = _newton(bounded * log_odds, outcome[usable], pull, True)
     return Calibration(shift, bounded, n)
 
 
@@ -69,7 +71,7 @@ def calibrated_path(
     """(n,) probabilities, each through the map fitted at the refit point before it; before the first: NaN."""
     out = np.full(len(probability), np.nan)
     for start, stop in spans(refits, len(probability)):
-        fitted = fit_calibration(*last_known(probability, outcome, start + 1, horizon_days))
+        fitted = fit_calibration(*last_known(probability, outcome, start + 1, horizon_days), horizon_days)
         out[start:stop] = fitted(probability[start:stop])
     return out
 

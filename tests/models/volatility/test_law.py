@@ -77,7 +77,7 @@ def test_the_path_is_the_law_of_what_was_known(horizon: int) -> None:
 
 def test_calibration_is_the_identity_until_it_has_outcomes() -> None:
     p, y = np.full(149, 0.3), np.zeros(149)
-    assert fit_calibration(p, y) == Calibration()
+    assert fit_calibration(p, y, 1) == Calibration()
     np.testing.assert_allclose(Calibration()(np.array([0.2, 0.7])), [0.2, 0.7])
 
 
@@ -86,25 +86,32 @@ def test_calibration_corrects_a_forecaster_that_cries_wolf() -> None:
     truth = rng.beta(1, 9, 365)
     outcome = (rng.random(365) < truth).astype(float)
     claimed = 4 * truth / (1 + 3 * truth)  # odds four times too high
-    fitted = fit_calibration(claimed, outcome)
+    fitted = fit_calibration(claimed, outcome, 1)
     before, after = claimed.mean() - truth.mean(), float(fitted(claimed).mean()) - truth.mean()
-    assert abs(after) < 0.5 * before
+    assert 0 < after < 0.7 * before  # a year of outcomes weighs a third of the identity's prior
     assert fitted.outcomes == 365
 
 
 def test_the_level_is_fitted_to_the_slope_that_is_used() -> None:
     rng = np.random.default_rng(6)
-    p = 1 / (1 + np.exp(-rng.normal(-0.5, 0.3, 4000)))  # little spread, yet it sorts all spikes: a slope over 4
+    p = 1 / (1 + np.exp(-rng.normal(-0.5, 0.3, 12_000)))  # little spread, yet it sorts all spikes: a slope over 4
     outcome = (p > np.quantile(p, 0.8)).astype(float)
-    fitted = fit_calibration(p, outcome)
+    fitted = fit_calibration(p, outcome, 1)
     assert fitted.slope == 4.0
     assert outcome.sum() - float(fitted(p).sum()) == pytest.approx(PULL * fitted.shift, abs=1e-6)
+
+
+def test_overlapping_outcomes_move_the_map_less() -> None:
+    rng = np.random.default_rng(4)
+    claimed, outcome = np.full(365, 0.3), (rng.random(365) < 0.1).astype(float)
+    level = [float(fit_calibration(claimed, outcome, horizon)(0.3)) for horizon in (1, 5, 7)]
+    assert outcome.mean() < level[0] < level[1] < level[2] < 0.3
 
 
 @given(st.integers(0, 50), PROBABILITY, PROBABILITY)
 def test_calibration_keeps_the_order(seed: int, a: float, b: float) -> None:
     rng = np.random.default_rng(seed)
-    fitted = fit_calibration(rng.random(200), (rng.random(200) < 0.1).astype(float))
+    fitted = fit_calibration(rng.random(200), (rng.random(200) < 0.1).astype(float), 1)
     low, high = sorted((a, b))
     if high - low > 1e-6:
         assert fitted(low) < fitted(high)
