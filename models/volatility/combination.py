@@ -29,7 +29,7 @@ FloatArray = NDArray[np.float64]
 Paths = Mapping[str, Mapping[str, FloatArray]]
 
 SHARPNESS = 0.5  # per standard error: one error apart is a weight of e^-0.5 = 0.6
-LOSS_CAP = 100.0  # ten times that of the comparison: who under-forecasts the worst days must pay for it here
+LOSS_CAP = 30.0  # three times that of the comparison: who under-forecasts the worst days must pay for it here
 MIN_LOSSES = 60
 RATIO_CAP = 5.0
 SCALE_PRIOR = 1000.0  # outcomes worth: pooled logarithms forecast too low, by a few per cent at most
