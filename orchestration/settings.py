@@ -5,6 +5,7 @@ A process calls `current_settings()` once; everything else receives a `Settings`
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import os
 import re
@@ -21,6 +22,23 @@ DEFAULT_UNIVERSE = Path(__file__).resolve().parent / "universe.yaml"
 
 # Provider keys: NAME holds the key itself, NAME_FILE the path of a file that holds it (a mounted secret).
 SECRET_VARIABLES = ("FIXER_API_KEY", "OPENEXCHANGERATES_APP_ID", "OPEN_ER_API_KEY", "TWELVEDATA_API_KEY")
+
+
+# What users may set, and what our processes and tests tell each other; any other BALLAST_ name is a slip of the pen.
+VARIABLES = tuple(
+    f"BALLAST_{name}"
+    for name in (
+        *("MARKET", "STATE", "UNIVERSE", "SEED", "CLOCK_SPEED", "HOST", "KEEPER_PHASE", "THREADS", "RAY_ADDRESS"),
+        *("DAGSTER_PORT", "MLFLOW_PORT", "API_PORT", "DEVNET_PORT", "CODE_PORT", "DEVNET_LEDGER_CLOSE_S"),
+    )
+)
+INTERNAL_VARIABLES = tuple(
+    f"BALLAST_{name}"
+    for name in ("DAGSTER_URL", "WAREHOUSE_URL", "STACK", "TEST_DATABASE_URL", "REAL_DATA", "REAL_DATA_REQUIRED",
+                 "UPDATE_GOLDEN")
+)  # fmt: skip
+PROVIDER_URL_PREFIX = "BALLAST_PROVIDER_URL_"
+FAMILIES = (PROVIDER_URL_PREFIX, "BALLAST_PG_", "BALLAST_SERVING_")
 
 
 class SettingsError(ValueError):
@@ -150,7 +168,8 @@ def load_settings(env: Mapping[str, str]) -> Settings:
     phase = env.get("BALLAST_KEEPER_PHASE") or "devnet"
     if phase not in ("shadow", "devnet"):
         raise SettingsError(f"BALLAST_KEEPER_PHASE: {phase!r} is not shadow or devnet")
-    prefix = "BALLAST_PROVIDER_URL_"
+    _refuse_unknown(env)
+    prefix = PROVIDER_URL_PREFIX
     settings = Settings(
         market=parse_market(env.get("BALLAST_MARKET") or "simulated"),
         state_root=Path(env.get("BALLAST_STATE") or PROJECT_ROOT / ".ballast").expanduser().resolve(),
@@ -184,6 +203,17 @@ def port_variables(settings: Settings) -> dict[str, int]:
         "BALLAST_DEVNET_PORT": settings.devnet_port,
         "BALLAST_CODE_PORT": settings.code_port,
     }
+
+
+def _refuse_unknown(env: Mapping[str, str]) -> None:
+    for name in env:
+        if name.startswith("BALLAST_") and not is_known(name):
+            near = difflib.get_close_matches(name, VARIABLES, 1, cutoff=0.8)  # they all begin alike
+            raise SettingsError(f"{name}: no such setting" + (f"; did you mean {near[0]}?" if near else ""))
+
+
+def is_known(name: str) -> bool:
+    return name in VARIABLES or name in INTERNAL_VARIABLES or name.startswith(FAMILIES)
 
 
 def _refuse_shared_ports(settings: Settings) -> None:

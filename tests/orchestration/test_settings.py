@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from orchestration.settings import (
     as_environment,
     child_environment,
     current_settings,
+    is_known,
     load_settings,
     parse_market,
     port_variables,
@@ -58,6 +60,9 @@ def test_bounds(variable: str, attribute: str, low: str, below: str, high: str, 
     ("environment", "message"),
     [
         ({"BALLAST_MARKET": "paper"}, "BALLAST_MARKET: 'paper' is not"),
+        ({"BALLAST_MARKT": "live"}, r"BALLAST_MARKT: no such setting; did you mean BALLAST_MARKET\?"),
+        ({"BALLAST_KEEPERPHASE": "shadow"}, "did you mean BALLAST_KEEPER_PHASE"),
+        ({"BALLAST_XYZZY": ""}, "BALLAST_XYZZY: no such setting$"),
         ({"BALLAST_MARKET": "replay:"}, "BALLAST_MARKET"),
         ({"BALLAST_MARKET": "replay:/no/such/folder"}, "/no/such/folder does not exist"),
         ({"BALLAST_MARKET": "replay:/tmp@2024-13-01"}, "BALLAST_MARKET"),
@@ -132,3 +137,15 @@ def test_process_environment_is_read_late_and_overridden(monkeypatch: pytest.Mon
     assert (settings.seed, settings.threads) == (12, 3)
     assert child_environment({"BALLAST_SEED": "13"})["BALLAST_SEED"] == "13"
     assert child_environment({})["BALLAST_THREADS"] == "3"
+
+
+def test_every_name_that_the_project_uses_is_known() -> None:
+    files = [
+        path
+        for folder in ("orchestration", "serving", "keeper", "models", "dbt_project", "tests")
+        for path in (PROJECT_ROOT / folder).rglob("*")
+        if path.suffix in (".py", ".yml", ".yaml") and path != Path(__file__)
+    ]
+    used = {name for path in files for name in re.findall(r"\bBALLAST_[A-Z0-9_]*[A-Z0-9]\b", path.read_text("utf-8"))}
+    assert {"BALLAST_MARKET", "BALLAST_PG_HOST", "BALLAST_SERVING_ROLE"} <= used
+    assert sorted(name for name in used if not is_known(name)) == []
