@@ -14,7 +14,16 @@ from models.contracts.horizons import PROTOCOLS
 from models.contracts.market import SeriesKind
 from models.contracts.tables import ML_EVALUATIONS
 from models.validation.expiry import MAX_AGE, is_expired
-from models.validation.ledger import Action, Entry, champion_at, crowning_of, model_name, predecessor, was_champion
+from models.validation.ledger import (
+    TRAINED,
+    Action,
+    Entry,
+    champion_at,
+    crowning_of,
+    model_name,
+    predecessor,
+    was_champion,
+)
 from models.volatility.bundle import load_bundle
 from orchestration.issuing import Issued, Log, issue_in_turn, version_of
 from orchestration.resources.ledger import add_entry, ledger_turn, read_ledger
@@ -156,7 +165,7 @@ def _judged(
 
 def _registered(entries: Sequence[Entry], version: Version) -> Entry | None:
     """The newest entry in which a training run spoke of a version: it knows the place and hash of the bundle."""
-    own = [e for e in entries if e.model_version == version.version and e.action in (Action.PROMOTED, Action.HELD)]
+    own = [e for e in entries if e.model_version == version.version and e.action in TRAINED]
     return own[-1] if own else None
 
 

@@ -1,6 +1,7 @@
 """The forecasts the gate would have published: at every origin those of the member it would have chosen by then.
 
-A walk-forward compares members with hindsight; this path does not. It is what may be exported as "our forecasts".
+A walk-forward compares members with hindsight; this path does not. It is what may be exported as "our forecasts". It is
+the gate's word alone: it asks at each refit of the pool (56 days), `models.validation.succession` at each training.
 """
 
 from __future__ import annotations

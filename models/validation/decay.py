@@ -2,8 +2,8 @@
 
 `watch` is slow and sure: the running sum of what the champion has lost against its baseline since it was promoted,
 beyond what it lost before, against a boundary that an unchanged edge crosses with 5 % probability in a whole life.
-`fallback` is quick and coarse: it asks each day whether the last four weeks were worse than EWMA by more than 5 % and
-by more than chance. Pure: dates and losses come in, a verdict goes out; who acts on it is not decided here.
+`fallback` is quick and coarse: it asks whether the newest 28 outcomes were worse than EWMA by more than 5 % and by more
+than chance. Pure: dates and losses come in, a verdict goes out; who serves then is `models.validation.succession`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ FloatArray = NDArray[np.float64]
 
 FALSE_ALARMS = 0.05  # of `watch`, in the whole life of a champion
 MIN_REFERENCE = 120  # dates before the watch: the spread of a mean of fewer is not known well enough for the boundary
-WINDOW = 28  # dates of `fallback`
+WINDOW = 28  # outcomes of `fallback` that do not overlap
 MAX_RATIO = 1.05
+RETURN_RATIO = 1.0  # one that gave way comes back below it: between the two nothing changes, so that nobody flickers
 SIGNIFICANCE = 0.05
 
 
@@ -47,12 +48,18 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """`triggered`: the champion should give way. `ratio`, `p_value` over the last `WINDOW` dates; NaN below."""
+    """`triggered`: the champion should give way, or stay away. `ratio`, `p_value` over the last `dates`; NaN below."""
 
     triggered: bool
     ratio: float
     p_value: float
+    dates: int
     reason: str
+
+
+def window_dates(horizon_days: int) -> int:
+    """Dates that hold `WINDOW` outcomes which do not overlap: 28 at one day, 196 at seven."""
+    return WINDOW * horizon_days
 
 
 def rolling_ratio(losses: pd.DataFrame, champion: str, baseline: str, window: int = WINDOW) -> pd.Series[float]:
@@ -133,27 +140,41 @@ def watch(
     return Watch("fading" if alarm is not None else "steady", alarm, detector, boundary, drift, MIN_REFERENCE, m)
 
 
-def fallback(losses: pd.DataFrame, champion: str, reference: str = "ewma", horizon_days: int = 1) -> Fallback:
-    """Whether log-HAR should serve instead: the last 28 dates were worse than EWMA, by much and by more than chance.
+def fallback(
+    losses: pd.DataFrame, champion: str, reference: str = "ewma", horizon_days: int = 1, away: bool = False
+) -> Fallback:
+    """Whether a baseline should serve instead: the newest outcomes were worse than EWMA's, by much and beyond chance.
 
     Parameters
     ----------
-    losses : as in `rolling_ratio`; outcomes that were known when it is asked
+    losses : as in `rolling_ratio`; outcomes that were known when it is asked; dates with a NaN are left out
+    horizon_days : of the forecasts; the window is `window_dates` of it
+    away : the champion has given way already: it returns once its ratio is below `RETURN_RATIO`, and not before
+
+    Raises
+    ------
+    KeyError
+        A model is not among the columns.
 
     Notes
     -----
-    The test looks at one window; asked every day it sees a new one every day, so its 5 % is not the rate of false
-    alarms. What counts is d, the mean of the daily difference over its s.d.: asked daily (weekly) it triggers within a
-    year in 97 % (90 %) of years at d = 0, in 23 % (12 %) at 0.25, in 4 % (2 %) at 0.375 (1,000 simulated years each).
-    It is quick to take back what is not much better than EWMA; that is meant.
+    The window moves at each look, so the 5 % of one look is not the rate of false alarms. What counts is d, the mean
+    of the difference over its s.d. At one day, asked daily (weekly), it triggers within a year in 97 % (90 %) of years
+    at d = 0, in 23 % (12 %) at 0.25, in 4 % (2 %) at 0.375 (1,000 simulated years each). It is quick to take back what
+    is not much better than EWMA; that is meant. Outcomes of seven days overlap: 28 dates hold four of them, which asked
+    weekly would trigger in 75 % of years at d = 0.25. 28 that do not overlap do in 48 % at d = 0 and in 5 % at 0.25.
     """
     both = losses[[champion, reference]].to_numpy(dtype=float)
-    recent = both[np.isfinite(both).all(axis=1)][-WINDOW:]
-    if len(recent) < WINDOW:
-        return Fallback(False, math.nan, math.nan, f"{WINDOW} dates required, {len(recent)} received")
+    dates = window_dates(horizon_days)
+    recent = both[np.isfinite(both).all(axis=1)][-dates:]
+    if len(recent) < dates:
+        return Fallback(away, math.nan, math.nan, dates, f"{dates} dates required, {len(recent)} received")
     own, other = recent[:, 0], recent[:, 1]
     ratio, p = float(own.mean() / other.mean()), diebold_mariano(other, own, horizon_days)[1]
-    triggered = bool(ratio > MAX_RATIO and p < SIGNIFICANCE)
-    words = "worse than allowed and than chance" if triggered else "no reason to step back"
-    reason = f"QLIKE {ratio:.3f} of {reference} over {WINDOW} dates, p = {p:.3f}: {words}"
-    return Fallback(triggered, ratio, p, reason)
+    is_worse = ratio > MAX_RATIO and p < SIGNIFICANCE
+    stays_away = away and not ratio < RETURN_RATIO
+    words = "worse than allowed and than chance" if is_worse else "no reason to step back"
+    if stays_away and not is_worse:
+        words = f"it gave way and returns below {RETURN_RATIO:g}"
+    reason = f"QLIKE {ratio:.3f} of {reference} over {dates} dates, p = {p:.3f}: {words}"
+    return Fallback(bool(is_worse or stays_away), ratio, p, dates, reason)

@@ -21,16 +21,18 @@ _CALENDAR_DAYS_A_BUSINESS_DAY = 7 / 5
 
 
 class Action(StrEnum):
-    """What an entry says about a version. Only the first two change who is champion."""
+    """What an entry says about a version. Only the first three change who is champion."""
 
     PROMOTED = "promoted"  # the gate accepted it
     ROLLED_BACK = "rolled_back"  # a person returned to it: it was champion before
+    FELL_BACK = "fell_back"  # a baseline: what the gate chose has lost too much lately
     HELD = "held"  # the gate accepted it, but a rollback is too fresh to be undone by a run
     REFUSED = "refused"  # a person asked for it, the gate's evidence does not carry it
     EXPIRED = "expired"  # champion found to be older than allowed; it stays champion, its scores say so
 
 
-CROWNING = (Action.PROMOTED, Action.ROLLED_BACK)
+CROWNING = (Action.PROMOTED, Action.ROLLED_BACK, Action.FELL_BACK)
+TRAINED = (Action.PROMOTED, Action.HELD, Action.FELL_BACK)  # about a version that a training run has just registered
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +100,27 @@ def was_champion(entries: Iterable[Entry], name: str, version: str) -> bool:
 
 
 def crowning_of(entries: Iterable[Entry], name: str, version: str) -> Entry | None:
-    """The newest entry that promoted `version`: its evidence; None if it never was."""
-    promoted = [reign.entry for reign in reigns(entries, name) if reign.entry.action is Action.PROMOTED]
+    """The newest entry that made `version` champion on evidence; None if it never was."""
+    promoted = [reign.entry for reign in reigns(entries, name) if reign.entry.action is not Action.ROLLED_BACK]
     return next((entry for entry in reversed(promoted) if entry.model_version == version), None)
+
+
+def in_office_since(entries: Iterable[Entry], name: str, moment: datetime) -> datetime | None:
+    """Since when the algorithm of the champion at `moment` has served without a break, whichever version of it: each
+    training makes a new one. None before the first champion."""
+    since, algorithm = None, None
+    for reign in reigns(entries, name):
+        if reign.since > moment:
+            break
+        if reign.entry.algorithm != algorithm:
+            since, algorithm = reign.since, reign.entry.algorithm
+    return since
+
+
+def has_fallen_back(entries: Iterable[Entry], name: str, moment: datetime) -> bool:
+    """Whether a baseline serves at `moment` in the place of what the gate chose."""
+    champion = champion_at(entries, name, moment)
+    return champion is not None and champion.action is Action.FELL_BACK
 
 
 def predecessor(entries: Sequence[Entry], name: str, moment: datetime) -> str | None:

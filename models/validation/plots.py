@@ -1,9 +1,11 @@
-"""Pictures for a run's page: loss over time, reliability, PIT, forecast against outcome, clustering, drivers.
+"""Pictures for a run's page: losses over time, reliability, PIT, forecast against outcome, clustering, drivers.
 
 Pure functions that return a matplotlib figure; nothing is shown or written, and no global state is touched.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,8 +14,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import stats
 
+from models.validation.decay import MAX_RATIO, RETURN_RATIO, rolling_ratio, window_dates
 from models.validation.evaluation import comparable, panel_losses
 from models.validation.spikes import reliability
+from models.volatility.ewma import Ewma
 
 SMOOTHING_DATES = 90
 SIZE_INCHES = (9.0, 4.5)
@@ -32,6 +36,32 @@ def loss_over_time(walk_forward: pd.DataFrame) -> Figure:
         )
     if losses.shape[1]:  # a young market has nothing to compare yet
         axes.legend(frameon=False, ncols=3)
+    return figure
+
+
+def loss_ratio(walk_forward: pd.DataFrame, models: Sequence[str], baseline: str) -> Figure:
+    """QLIKE of some members over that of EWMA and, below, of the baseline in force, over the window of the fallback.
+
+    The lines of the upper part are what `decay.fallback` looks at: a challenger that serves gives way above the dashed
+    one, if that is more than chance, and returns below the dotted one.
+    """
+    figure = Figure(figsize=SIZE_INCHES, layout="constrained")
+    losses = panel_losses(comparable(walk_forward))
+    window = window_dates(int(walk_forward["horizon_days"].iloc[0])) if len(walk_forward) else 0
+    references = list(dict.fromkeys([Ewma.name, baseline]))
+    parts = figure.subplots(len(references), sharex=True, squeeze=False)[:, 0]
+    for axes, reference in zip(parts, references, strict=True):
+        for model in models:
+            if model != reference and {model, reference} <= set(losses):  # a young market has nothing to compare yet
+                ratio = rolling_ratio(losses, model, reference, window)
+                axes.plot(ratio.index.to_numpy(), ratio.to_numpy(), lw=1.0, label=model)
+        axes.axhline(RETURN_RATIO, color="grey", lw=0.8, ls=":", label=f"{RETURN_RATIO:g}")
+        axes.set_ylabel(f"QLIKE over {reference}")
+        axes.spines[["top", "right"]].set_visible(False)
+    parts[0].axhline(MAX_RATIO, color="black", lw=0.8, ls="--", label=f"{MAX_RATIO:g}")
+    parts[0].set_title(f"Recent losses, means of {window} dates: a challenger gives way above {MAX_RATIO:g}")
+    parts[0].legend(frameon=False, ncols=3)
+    parts[-1].set_xlabel("origin")
     return figure
 
 

@@ -3,6 +3,9 @@
 The ledger decides who is champion, the alias in the registry follows it. Here the training run writes to the ledger;
 what a person may write is `orchestration.by_hand`. A killed run is finished by the next one: it finds the registered
 version of the same evaluation again, and sets an alias that was left behind.
+
+The gate judges years. What it chose gives way to a baseline while it fails its newest outcomes
+(`models.validation.succession`), unless a person's rollback is still to be respected.
 """
 
 import tempfile
@@ -18,7 +21,18 @@ import pandas as pd
 
 from models.contracts.score import Role
 from models.validation.gate import GateDecision
-from models.validation.ledger import GATE, Action, Entry, champion_at, model_name, pin
+from models.validation.ledger import (
+    CROWNING,
+    GATE,
+    TRAINED,
+    Action,
+    Entry,
+    champion_at,
+    has_fallen_back,
+    model_name,
+    pin,
+)
+from models.validation.succession import Succession, succession
 from models.volatility.bundle import Bundle, load_bundle
 from models.volatility.bundle_fit import FITTED_TO, fit_bundle
 from models.volatility.members import BASELINES
@@ -95,20 +109,27 @@ def decide_and_write(
     serving = champion_at(entries, name, now)
     if serving is not None and serving.evidence.get("evaluation_id") == work.id:
         return None, f"version {serving.model_version}, {serving.algorithm}: {serving.reason}"
-    known = _known(entries, work.id)
     held = pin(entries, name, work.kind, now)
     too_fresh = held is not None and work.rows["as_of"].max() < held.until
-    if too_fresh and known is not None:
-        assert held is not None
+    known = _known(entries, work.id)
+    if held is not None and too_fresh and known is not None:
         return None, f"version {known.version.version} is not promoted: {_still_pinned(held.until)}"
-    candidate = known or make_candidate(registry, workspace, work, decision, forecasts)
-    reason = "; ".join(decision.reasons)
+    next_one = succession(decision, forecasts, has_fallen_back(entries, name, now))
+    # A rollback is a person's word: until it may be undone, the gate's choice waits and nothing falls back.
+    algorithm = decision.champion if too_fresh else next_one.algorithm
+    told = replace(decision, reasons=_reasons(decision, next_one))
+    candidate = _known(entries, work.id, algorithm) or make_candidate(
+        registry, workspace, work, told, forecasts, algorithm
+    )
+    reason = "; ".join(told.reasons)
     if held is not None and too_fresh:
         reason = f"accepted by the gate, but {_still_pinned(held.until)}; {reason}"
+    action = Action.HELD if too_fresh else Action.FELL_BACK if next_one.fell_back else Action.PROMOTED
+    evidence = {**candidate.evidence, **next_one.evidence()}
     draft = Entry(
-        id=0, action=Action.HELD if too_fresh else Action.PROMOTED, panel=work.kind.value,
-        horizon_days=work.horizon_days, model_name=name, model_version=candidate.version.version,
-        algorithm=decision.champion, replaced_version=None, reason=reason, evidence=candidate.evidence, by=GATE, at=now,
+        id=0, action=action, panel=work.kind.value, horizon_days=work.horizon_days, model_name=name,
+        model_version=candidate.version.version, algorithm=algorithm, replaced_version=None, reason=reason,
+        evidence=evidence, by=GATE, at=now,
     )  # fmt: skip
     return write_entry(workspace, draft, run_id), f"version {draft.model_version}, {draft.algorithm}: {reason}"
 
@@ -117,7 +138,7 @@ def write_entry(workspace: Workspace, draft: Entry, run_id: str) -> Entry:
     """Add an entry, with the version it replaces if it makes a champion."""
     with ledger_turn(workspace.warehouse), workspace.warehouse.transaction() as connection:
         before = champion_at(read_ledger(connection, draft.model_name), draft.model_name, draft.at)
-        replaced = before.model_version if draft.action is Action.PROMOTED and before is not None else None
+        replaced = before.model_version if draft.action in CROWNING and before is not None else None
         return add_entry(connection, replace(draft, replaced_version=replaced), run_id)
 
 
@@ -133,35 +154,43 @@ def repair_aliases(workspace: Workspace, registry: ModelRegistry) -> None:
             registry.promote(version_of(champion))
 
 
-def shadows_of(decision: GateDecision) -> dict[Role, str]:
-    """Members that are fitted beside the champion to be judged in shadow: the best baseline, and the challenger with
-    the lowest loss that does not serve. A champion that is itself the baseline has no other beside it."""
+def shadows_of(decision: GateDecision, algorithm: str) -> dict[Role, str]:
+    """Members that are fitted beside the one that serves (`algorithm`) to be judged in shadow: the best baseline, and
+    the gate's choice that gave way, else the challenger with the lowest loss. A best baseline that serves has no other
+    beside it."""
     found = {}
-    if decision.best_baseline != decision.champion:
+    if decision.best_baseline != algorithm:
         found[Role.BASELINE] = decision.best_baseline
-    others = decision.table[~decision.table["model"].isin([*BASELINES, decision.champion])]
-    if len(others):
+    others = decision.table[~decision.table["model"].isin([*BASELINES, algorithm])]
+    if algorithm != decision.champion:
+        found[Role.CHALLENGER] = decision.champion
+    elif len(others):
         found[Role.CHALLENGER] = str(others.sort_values(["qlike", "model"])["model"].iloc[0])
     return found
 
 
 def make_candidate(
-    registry: ModelRegistry, workspace: Workspace, work: Work, decision: GateDecision, forecasts: pd.DataFrame
+    registry: ModelRegistry,
+    workspace: Workspace,
+    work: Work,
+    decision: GateDecision,
+    forecasts: pd.DataFrame,
+    algorithm: str,
 ) -> Candidate:
-    """Fit, register and prove the champion of an evaluation, with its shadows in the same version."""
-    roles = shadows_of(decision)
+    """Fit, register and prove the member that an evaluation leads to, with its shadows in the same version."""
+    roles = shadows_of(decision, algorithm)
     run, known = workspace.runner(len(work.rows)), forecasts[list(FITTED_TO)]
     champion, *others = run(
         [
             partial(fit_bundle, work.rows, work.kind, work.horizon_days, member, known)
-            for member in (decision.champion, *roles.values())
+            for member in (algorithm, *roles.values())
         ]
     )
     shadows = {role.value: bundle for role, bundle in zip(roles, others, strict=True)}
     name = model_name(work.kind, work.horizon_days)
     version = registry.placed(_register(registry, workspace, work, champion, shadows, name))
     try:
-        describe(workspace.warehouse, registry, version, work, champion, decision)
+        describe(workspace.warehouse, registry, version, work, champion, decision, forecasts, tuple(roles.values()))
     except Exception as error:  # noqa: BLE001 - a page that lacks a picture must not keep a model from serving
         dg.get_dagster_logger().warning(f"{name}: no model card: {type(error).__name__}: {error}")
     evidence = gate_evidence(decision, work.id, work.data, work.code, champion, version)
@@ -228,12 +257,21 @@ def _entries(workspace: Workspace, name: str | None = None) -> list[Entry]:
         return read_ledger(connection, name)
 
 
-def _known(entries: Sequence[Entry], evaluation: str) -> Candidate | None:
-    """The version that an evaluation has led to before, by the newest entry about it."""
+def _known(entries: Sequence[Entry], evaluation: str, algorithm: str | None = None) -> Candidate | None:
+    """The version that an evaluation has led to before (of this algorithm), by the newest entry about it."""
     for entry in reversed(entries):
-        if entry.action in (Action.PROMOTED, Action.HELD) and entry.evidence.get("evaluation_id") == evaluation:
+        is_of_it = entry.action in TRAINED and entry.evidence.get("evaluation_id") == evaluation
+        if is_of_it and algorithm in (None, entry.algorithm):
             return Candidate(version_of(entry), dict(entry.evidence))
     return None
+
+
+def _reasons(decision: GateDecision, next_one: Succession) -> tuple[str, ...]:
+    """The gate's, and what the newest outcomes say of its choice; first, where that decides."""
+    if next_one.look is None:
+        return decision.reasons
+    lately = f"{next_one.chosen} lately: {next_one.look.reason}"
+    return (lately, *decision.reasons) if next_one.fell_back else (*decision.reasons, lately)
 
 
 def _still_pinned(until: datetime) -> str:

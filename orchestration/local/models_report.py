@@ -19,7 +19,10 @@ if TYPE_CHECKING:  # they stand on pandas, which a look at the ledger need not l
     from orchestration.shadow_reading import Comparison
 
 _NONE = "-"
-_STYLE = {Action.ROLLED_BACK: "yellow", Action.REFUSED: "red", Action.EXPIRED: "red", Action.HELD: "yellow"}
+_STYLE = {
+    Action.ROLLED_BACK: "yellow", Action.FELL_BACK: "yellow", Action.REFUSED: "red", Action.EXPIRED: "red",
+    Action.HELD: "yellow",
+}  # fmt: skip
 _TITLES = {
     "rows": "rows", "qlike": "QLIKE", "qlike_uncapped": "uncapped", "ratio_to_best_baseline": "ratio",
     "dm_p_value": "DM p", "spike_auc": "AUC", "spike_brier_skill": "Brier skill", "spike_ece": "ECE",
@@ -85,6 +88,12 @@ def evidence_lines(entry: Entry) -> list[str]:
         f"  rests on    data {_text(seen, 'data_hash')}, code {_text(seen, 'code_hash')}",
         f"  trained     until {day(trained_until(entry))}; bundle {_text(seen, 'bundle_hash')}",
     ]
+    if lately := seen.get("fallback"):
+        told.append(
+            f"  lately      {escape(str(lately.get('model')))} {_number(lately.get('ratio'))} of "
+            f"{escape(str(lately.get('reference')))} over {lately.get('dates')} dates to {lately.get('until')}, "
+            f"p {_number(lately.get('p_value'))}"
+        )
     for row in seen.get("gate") or ():
         chosen = " <- accepted" if row.get("accepted") else ""
         told.append(

@@ -136,7 +136,8 @@ order by c.subject, c.horizon_days, c.issued_at desc, c.id desc
 
 _CHAMPIONS = """
 select distinct on (panel, horizon_days) panel, horizon_days, algorithm, model_version, reason
-from ml.promotions where action in ('promoted', 'rolled_back') order by panel, horizon_days, promoted_at desc, id desc
+from ml.promotions where action in ('promoted', 'rolled_back', 'fell_back')
+order by panel, horizon_days, promoted_at desc, id desc
 """
 
 _VAULTS = """

@@ -143,13 +143,13 @@ class ModelRegistry(dg.ConfigurableResource[None]):
         evaluation: str,
         algorithm: str,
     ) -> Version:
-        """Keep a fitted bundle as a version of `name`, marked as challenger. The version of the same evaluation is
-        found again instead of being made twice. `example`, `answer`: at least two rows in and out."""
+        """Keep a fitted bundle as a version of `name`, marked as challenger. The version of the same evaluation and
+        algorithm is found again instead of being made twice. `example`, `answer`: at least two rows in and out."""
         import mlflow
 
         with self._client() as client:
             for old in client.search_model_versions(f"name = '{name}'"):
-                if old.tags.get(EVALUATION_TAG) == evaluation:
+                if (old.tags.get(EVALUATION_TAG), old.tags.get("algorithm")) == (evaluation, algorithm):
                     return _version(old)
             with mlflow.start_run(run_id=run_id):
                 logged = mlflow.pyfunc.log_model(

@@ -220,6 +220,7 @@ def check_pages(market: SmallMarket) -> None:
         "drivers.csv",
         "eda.csv",
         "folds.csv",
+        "plots/loss_ratio.png",
         "plots/pit.png",
         "plots/volatility_clusters.png",
     ):

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from models.contracts.market import SeriesKind
 from models.contracts.tables import ML_EVALUATIONS
+from models.validation.decay import WINDOW
 from models.validation.gate import GateDecision, decide
 from models.volatility.walk_forward import walk_forward
 from orchestration.assets.evaluation import Work, forecasts_path
@@ -69,15 +70,22 @@ def evaluated(
     data: str,
     challenger_error: float | None,
     kind: SeriesKind = SeriesKind.CANDLES,
+    lately: float | None = None,
 ) -> tuple[Work, pd.DataFrame, GateDecision]:
     """A stored evaluation of EWMA and, unless None, a challenger whose log forecast misses the outcome by a normal
-    error of that size: 0.2 is far better than EWMA, 2.0 far worse."""
+    error of that size: 0.2 is far better than EWMA, 2.0 far worse. `lately`: the same for the newest 28 known dates
+    alone; 0 says there what EWMA says."""
     work = Work(kind, 1, rows, data, "code")
     forecasts = walk_forward(rows, kind, 1, ("ewma",))
     if challenger_error is not None:
         rng = np.random.default_rng(1)
         known = forecasts["realised"].fillna(forecasts["rv_forecast"])
-        missed = known * np.exp(challenger_error * rng.standard_normal(len(forecasts)))
+        draws = rng.standard_normal(len(forecasts))
+        missed = known * np.exp(challenger_error * draws)
+        if lately is not None:
+            dates = forecasts.loc[forecasts["realised"].notna(), "as_of"].drop_duplicates().nlargest(WINDOW)
+            newest = known * np.exp(lately * draws) if lately else forecasts["rv_forecast"]
+            missed = missed.where(~forecasts["as_of"].isin(dates), newest)
         forecasts = pd.concat([forecasts, forecasts.assign(model=CHALLENGER, rv_forecast=missed)], ignore_index=True)
     path = forecasts_path(workspace, work.id)
     path.parent.mkdir(parents=True, exist_ok=True)

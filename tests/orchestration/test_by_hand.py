@@ -24,6 +24,7 @@ from orchestration.targets import issue_targets
 from tests.orchestration.planted import CHALLENGER, DAYS, NAME, add_features, at, coins, evaluated, served, set_up
 
 GOOD, BAD = 0.2, 2.0
+WORSE = 0.6  # than EWMA on the newest dates, and too short a time for the gate to mind
 
 
 class Log:
@@ -43,9 +44,9 @@ def log() -> Log:
 def train(workspace: Workspace, registry: ModelRegistry) -> Callable[..., Entry | None]:
     """What a training run does with an evaluation of the features until `day`."""
 
-    def run(day: int, data: str, challenger_error: float | None) -> Entry | None:
+    def run(day: int, data: str, challenger_error: float | None, lately: float | None = None) -> Entry | None:
         rows = coins(at(day), DAYS + day)
-        work, forecasts, decision = evaluated(workspace, rows, data, challenger_error)
+        work, forecasts, decision = evaluated(workspace, rows, data, challenger_error, lately=lately)
         entry, _ = decide_and_write(workspace, registry, work, forecasts, decision, "run")
         return entry
 
@@ -207,6 +208,69 @@ def test_shadows_speak_and_are_not_served(
     with pytest.raises(NotPossible, match="has no version 9"):
         shadow_reading.versions(ledger, NAME, ["1", "9"])
     assert log.warnings == []
+
+
+def test_what_fails_lately_gives_way_and_returns_when_it_is_better_again(
+    workspace: Workspace, registry: ModelRegistry, train: Callable[..., Entry | None], log: Log
+) -> None:
+    train(0, "d1", GOOD)
+    assert champion(workspace) == ("1", CHALLENGER)
+    fallen = train(0, "d2", GOOD, WORSE)
+    assert fallen is not None
+    assert (fallen.action, fallen.model_version, fallen.algorithm, fallen.replaced_version, fallen.by) == (
+        Action.FELL_BACK, "2", "ewma", "1", "gate",
+    )  # fmt: skip
+    seen = fallen.evidence["fallback"]
+    assert (seen["model"], seen["triggered"], seen["dates"], seen["until"]) == (
+        CHALLENGER,
+        True,
+        28,
+        "2025-12-31T00:00:00+00:00",
+    )
+    assert seen["ratio"] > 1.05
+    assert fallen.reason.startswith(f"{CHALLENGER} lately: QLIKE {seen['ratio']:.3f} of ewma over 28 dates")
+    assert [row["accepted"] for row in fallen.evidence["gate"]] == [False, True], "the gate's own word stays"
+    assert fallen.evidence["shadows"] == {"challenger": CHALLENGER}, "what gave way goes on in shadow"
+    assert issue(workspace, registry, "tick", log).added == 6
+    assert speaking(workspace) == {("2", "2", "ok")}
+    assert train(0, "d2", GOOD, WORSE) is None, "the same evaluation says it once"
+    still = train(0, "d3", GOOD, 0.0)
+    assert still is not None
+    assert (still.action, still.evidence["fallback"]["ratio"]) == (Action.FELL_BACK, 1.0), (
+        "no longer worse, not yet better"
+    )
+    back = train(0, "d4", GOOD)
+    assert back is not None
+    assert (back.action, back.algorithm, back.replaced_version) == (Action.PROMOTED, CHALLENGER, "3")
+    assert not back.evidence["fallback"]["triggered"]
+    again = train(0, "d5", GOOD, 0.0)
+    assert again is not None
+    assert (again.action, again.algorithm) == (Action.PROMOTED, CHALLENGER), "one that serves goes on within the band"
+    assert log.warnings == []
+
+
+def test_a_baseline_has_nothing_to_fall_back_on(train: Callable[..., Entry | None]) -> None:
+    first = train(0, "d1", BAD, BAD)
+    assert first is not None
+    assert (first.action, first.algorithm) == (Action.PROMOTED, "ewma")
+    assert "fallback" not in first.evidence
+
+
+def test_no_run_falls_back_from_what_a_person_returned_to(
+    workspace: Workspace, registry: ModelRegistry, train: Callable[..., Entry | None], log: Log
+) -> None:
+    train(0, "d1", GOOD)
+    train(0, "d2", GOOD, WORSE)
+    roll_back(workspace, registry, NAME, None, "the feed was odd, not the model", "ada", log)
+    assert champion(workspace) == ("1", CHALLENGER)
+    assert train(0, "d2", GOOD, WORSE) is None, "the evaluation that was left"
+    held = train(27, "d3", GOOD, WORSE)
+    assert held is not None
+    assert (held.action, held.algorithm, held.evidence["fallback"]["triggered"]) == (Action.HELD, CHALLENGER, True)
+    assert champion(workspace) == ("1", CHALLENGER)
+    later = train(28, "d4", GOOD, WORSE)
+    assert later is not None
+    assert (later.action, later.algorithm) == (Action.FELL_BACK, "ewma"), "a refit step later runs decide again"
 
 
 def test_a_champion_expires_by_the_data_it_is_asked_about(

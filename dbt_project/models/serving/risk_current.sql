@@ -39,7 +39,7 @@ latest as (
 champions as (
     select distinct on (model_name) model_name, model_version, algorithm, promoted_at
     from {{ source('ml', 'promotions') }}
-    where action in ('promoted', 'rolled_back')
+    where action in ('promoted', 'rolled_back', 'fell_back')
     order by model_name, promoted_at desc, id desc
 )
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.validation.decay import MIN_REFERENCE, WINDOW, fallback, rolling_ratio, watch
+from models.validation.decay import MIN_REFERENCE, WINDOW, fallback, rolling_ratio, watch, window_dates
 
 START = pd.Timestamp("2021-01-01", tz="UTC")
 NOISE = 0.4  # s.d. of the daily difference of two losses, in units of their mean
@@ -151,11 +151,37 @@ def test_fallback_wants_both_much_and_more_than_chance(shift: float, noise: floa
     assert got.ratio == pytest.approx(1.0 + shift)
 
 
-def test_fallback_needs_its_window() -> None:
-    got = fallback(losses(WINDOW - 1, -1.0), "champion")
-    assert not got.triggered
-    assert got.reason == "28 dates required, 27 received"
-    assert fallback(losses(WINDOW, -1.0), "champion").triggered
+@pytest.mark.parametrize(
+    ("shift", "away", "triggered"),
+    [
+        (0.06, False, True),
+        (0.06, True, True),
+        (0.04, False, False),  # one that serves goes on
+        (0.04, True, True),  # one that gave way stays away
+        (0.0, True, True),
+        (-0.01, True, False),  # and returns when it is the better one
+    ],
+)
+def test_who_gave_way_returns_when_it_is_better_again(shift: float, away: bool, triggered: bool) -> None:
+    wiggle = np.tile([1e-3, -1e-3], WINDOW // 2)
+    frame = pd.DataFrame({"champion": 1.0 + shift + wiggle, "ewma": 1.0}, index=range(WINDOW))
+    assert fallback(frame, "champion", away=away).triggered is triggered
+
+
+@pytest.mark.parametrize(("horizon", "dates"), [(1, 28), (5, 140), (7, 196)])
+def test_fallback_needs_its_window(horizon: int, dates: int) -> None:
+    assert window_dates(horizon) == dates
+    got = fallback(losses(dates - 1, -1.0), "champion", horizon_days=horizon)
+    assert (got.triggered, got.dates, got.reason) == (False, dates, f"{dates} dates required, {dates - 1} received")
+    assert fallback(losses(dates - 1, -1.0), "champion", horizon_days=horizon, away=True).triggered, "nothing new"
+    assert fallback(losses(dates, -1.0), "champion", horizon_days=horizon).triggered
+
+
+def test_fallback_leaves_out_dates_without_an_outcome() -> None:
+    frame = losses(WINDOW + 1, -1.0)
+    frame.iloc[3, 0] = np.nan
+    known = frame.drop(frame.index[3])
+    assert fallback(frame, "champion") == fallback(known, "champion")
 
 
 def test_fallback_asked_for_a_year_spares_champions_with_an_edge() -> None:

@@ -18,6 +18,8 @@ from models.validation.ledger import (
     champion_at,
     contender,
     crowning_of,
+    has_fallen_back,
+    in_office_since,
     model_name,
     pin,
     predecessor,
@@ -59,7 +61,7 @@ def slow_champion(entries: list[Entry], name: str, moment: datetime) -> Entry | 
     for each in entries:
         if each.at > moment:
             break
-        if each.model_name == name and each.action.value in ("promoted", "rolled_back"):
+        if each.model_name == name and each.action.value in ("promoted", "rolled_back", "fell_back"):
             champion = each
     return champion
 
@@ -126,6 +128,57 @@ def test_what_ends_a_hold() -> None:
     assert pin(entries, NAME, SeriesKind.CANDLES, BACK_TO_ONE.at - HOUR) is None, "not held before it happened"
     assert pin([*entries, entry(4, 50, H, "3")], NAME, SeriesKind.CANDLES, LATER) is not None
     assert pin([*entries, entry(4, 50, P, "2", replaced="1")], NAME, SeriesKind.CANDLES, LATER) is None
+
+
+F = Action.FELL_BACK
+MODEL = [replace(e, algorithm="combination") for e in (ONE, TWO)]
+FALLEN = replace(entry(3, 20, F, "3", replaced="2"), algorithm="log_har")
+STILL = replace(entry(4, 30, F, "4", replaced="3"), algorithm="log_har")
+RETURNED = replace(entry(5, 40, P, "5", replaced="4"), algorithm="combination")
+LIFE = [*MODEL, FALLEN, STILL, RETURNED]
+
+
+@pytest.mark.parametrize(
+    ("hours", "version", "fallen_back", "since"),
+    [
+        (-1, None, False, None),
+        (0, "1", False, 0),
+        (19, "2", False, 0),  # another version of the same algorithm goes on
+        (20, "3", True, 20),
+        (39, "4", True, 20),
+        (40, "5", False, 40),
+        (99, "5", False, 40),
+    ],
+)
+def test_the_ledger_answers_across_a_fallback(
+    hours: int, version: str | None, fallen_back: bool, since: int | None
+) -> None:
+    moment = START + hours * HOUR
+    found = champion_at(LIFE, NAME, moment)
+    assert (found.model_version if found else None) == version
+    assert has_fallen_back(LIFE, NAME, moment) is fallen_back
+    assert in_office_since(LIFE, NAME, moment) == (START + since * HOUR if since is not None else None)
+
+
+def test_a_person_may_return_to_the_model_that_gave_way() -> None:
+    fallen = [*MODEL, FALLEN]
+    assert predecessor(fallen, NAME, LATER) == "2"
+    assert crowning_of(fallen, NAME, "3") == FALLEN
+    back = replace(MODEL[1], id=9, action=R, replaced_version="3", at=FALLEN.at + HOUR)
+    assert not has_fallen_back([*fallen, back], NAME, LATER), "the next run begins anew"
+    assert pin([*fallen, back], NAME, SeriesKind.CANDLES, LATER) is not None, "and undoes nothing for a refit step"
+    assert contender([*fallen, back], NAME, LATER) == FALLEN, "the baseline that was left goes on in shadow"
+
+
+@given(ledgers(), st.integers(-2, 80))
+def test_in_office_since_is_the_first_of_an_unbroken_row(entries: list[Entry], hours: int) -> None:
+    moment = START + hours * HOUR
+    renamed = [replace(e, algorithm=e.model_version) for e in entries]
+    row = [e for e in renamed if e.model_name == NAME and e.action in CROWNING and e.at <= moment]
+    expected = None
+    while row and row[-1].algorithm == (expected or row[-1]).algorithm:
+        expected = row.pop()
+    assert in_office_since(renamed, NAME, moment) == (expected.at if expected is not None else None)
 
 
 def test_who_waits_beside_a_champion() -> None:

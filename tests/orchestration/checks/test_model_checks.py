@@ -6,11 +6,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import dagster as dg
+import numpy as np
+import pandas as pd
 import pytest
 
+from models.contracts.clock import MarketClock
 from models.contracts.tables import ML_EVALUATIONS, RISK_SCORES
 from models.validation.ledger import Action, Entry
-from orchestration.checks.model_checks import champions_are_young_enough, gate_was_asked
+from orchestration.assets.evaluation import forecasts_path
+from orchestration.checks.model_checks import champions_are_young_enough, edge_holds, gate_was_asked
 from orchestration.resources.ledger import add_entry
 from orchestration.resources.workspace import Workspace
 from tests.orchestration.conftest import NOW
@@ -47,8 +51,23 @@ def evaluation(workspace: Workspace, name: str = "e1") -> None:
         ({"reason": ""}, False),
         ({"action": Action.REFUSED, "algorithm": "lightgbm", "reason": ""}, True),  # does not serve
         ({"action": Action.ROLLED_BACK, "evidence": {"evaluation_id": "e2"}}, False),
+        ({"action": Action.FELL_BACK, "evidence": {"evaluation_id": "e1", "fallback": {"triggered": True}}}, True),
+        ({"action": Action.FELL_BACK, "evidence": {"evaluation_id": "e1", "fallback": {"triggered": False}}}, False),
+        ({"action": Action.FELL_BACK, "evidence": {"evaluation_id": "e1"}}, False),
     ],
-    ids=["baseline", "accepted", "refused", "no-figures", "no-evaluation", "no-reason", "not-serving", "rollback"],
+    ids=[
+        "baseline",
+        "accepted",
+        "refused",
+        "no-figures",
+        "no-evaluation",
+        "no-reason",
+        "not-serving",
+        "rollback",
+        "fallback",
+        "fallback-without-trigger",
+        "fallback-without-look",
+    ],
 )
 def test_who_serves_was_accepted(workspace: Workspace, changes: dict[str, Any], passed: bool) -> None:
     evaluation(workspace)
@@ -86,3 +105,53 @@ def test_old_champions_are_named(
     assert found.passed is passed
     assert found.severity is dg.AssetCheckSeverity.WARN
     assert (f"volatility_{panel}_1d" in str(found.metadata["offenders"].value)) is not passed
+
+
+def walk_forward(later: float, reference: int, since: int) -> pd.DataFrame:
+    """HAR misses each log variance by about 0.5, LightGBM by about 0.3 and, on the last `since` days, by `later`."""
+    rng = np.random.default_rng(0)
+    days = reference + since
+    realised = np.exp(rng.normal(-8.0, 0.5, days))
+    miss = {"har": np.full(days, 0.5), "lightgbm": np.where(np.arange(days) < reference, 0.3, later)}
+    frames = [
+        pd.DataFrame(
+            {
+                "model": model, "series": "BTC", "horizon_days": 1, "managed": False, "scored": True,
+                "as_of": pd.date_range(end=NOW + (since - 1) * DAY, periods=days, freq="D"), "realised": realised,
+                "rv_forecast": realised * np.exp(size + 0.05 * rng.standard_normal(days)),
+            }
+        )
+        for model, size in miss.items()
+    ]  # fmt: skip
+    return pd.concat(frames, ignore_index=True)
+
+
+@pytest.mark.parametrize(
+    ("later", "reference", "algorithm", "stored", "status"),
+    [
+        (0.3, 200, "lightgbm", True, "steady"),
+        (0.5, 200, "lightgbm", True, "fading"),
+        (0.5, 119, "lightgbm", True, "insufficient_data"),
+        (0.5, 200, "har", True, "a baseline serves"),
+        (0.5, 200, "lightgbm", False, "its evaluation is not stored"),
+    ],
+)
+def test_an_edge_that_fades_is_a_warning(
+    workspace: Workspace, later: float, reference: int, algorithm: str, stored: bool, status: str
+) -> None:
+    evidence = {"evaluation_id": "e1", "best_baseline": "har"}
+    # The training after the next made a second version of the same: it goes on with the watch of the first.
+    for day, version in ((0, "1"), (14, "2")):
+        write(workspace, "candles", algorithm=algorithm, model_version=version, evidence=evidence, at=NOW + day * DAY)
+    workspace.warehouse.set_clock(MarketClock(NOW + 60 * DAY, None, 1.0))
+    if stored:
+        path = forecasts_path(workspace, "e1")
+        path.parent.mkdir(parents=True)
+        walk_forward(later, reference, 60).to_parquet(path, index=False)
+    found = edge_holds(dg.build_asset_check_context(), workspace)
+    assert isinstance(found, dg.AssetCheckResult)
+    assert found.severity is dg.AssetCheckSeverity.WARN
+    assert found.passed is (status != "fading")
+    told = str(found.metadata["edges"].value).splitlines()[-1]
+    assert told.startswith(f"volatility_candles_1d | {algorithm} | har | 2026-01-01 | {status}")
+    assert ("| 60 |" in told) is (status in ("steady", "fading", "insufficient_data"))

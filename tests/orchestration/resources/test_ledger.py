@@ -36,14 +36,14 @@ def test_entries_survive_the_table(workspace: Workspace) -> None:
 
 @pytest.mark.parametrize("hours", [-1, 0, 1, 2, 3, 4, 9])
 def test_sql_and_the_pure_function_agree(workspace: Workspace, hours: int) -> None:
-    actions = [Action.PROMOTED, Action.HELD, Action.PROMOTED, Action.ROLLED_BACK, Action.EXPIRED]
+    actions = [Action.PROMOTED, Action.HELD, Action.PROMOTED, Action.FELL_BACK, Action.ROLLED_BACK, Action.EXPIRED]
     with workspace.warehouse.transaction() as connection:
         for number, action in enumerate(actions):
             add_entry(connection, entry(str(number), 2 * (number // 2), action), "run")
         entries = read_ledger(connection)
         found = connection.execute(
             text(
-                f"select model_version from {ML_PROMOTIONS} where action in ('promoted', 'rolled_back') "
+                f"select model_version from {ML_PROMOTIONS} where action in ('promoted', 'rolled_back', 'fell_back') "
                 "and promoted_at <= :at order by promoted_at desc, id desc limit 1"
             ),
             {"at": NOW + hours * HOUR},
