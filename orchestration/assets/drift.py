@@ -5,15 +5,18 @@ refresh: a feed must be found out within two bars, and a look costs a second at 
 outcomes) are looked at in the first refresh of a market day.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 
 from models.contracts.tables import ML_DRIFT_ALARMS, ML_DRIFT_CALIBRATIONS
+from models.drift.alarms import DriftKind, NotEnoughHistory
 from orchestration import keys
 from orchestration.assets.quality import markdown
-from orchestration.drift.calibrate import calibrate_all
+from orchestration.drift.calibrate import Row, calibrate_all
+from orchestration.drift.curve import FEW_PLANTS, as_markdown_image, curve_of, market_streams, png_of
 from orchestration.drift.daily import is_due, mark_done, watch_days
 from orchestration.drift.watch import as_row, merged, watch_streams
 from orchestration.resources.workspace import Workspace
@@ -35,8 +38,30 @@ def drift_calibrations(context: dg.AssetExecutionContext, workspace: Workspace) 
     rows, refused = calibrate_all(workspace, context.run.run_id)
     added = workspace.warehouse.append_table(ML_DRIFT_CALIBRATIONS, rows)
     return dg.MaterializeResult(
-        metadata={"dagster/row_count": added, "too_short": len(refused), "refused": refused[:_SHOWN]}
+        metadata={
+            "dagster/row_count": added,
+            "too_short": len(refused),
+            "refused": refused[:_SHOWN],
+            **_delay_of_one(workspace, rows),
+        }
     )
+
+
+def _delay_of_one(workspace: Workspace, rows: Sequence[Row]) -> dict[str, Any]:
+    """Delay against false alarms of the longest stream that was calibrated anew, as a table and a picture: seconds.
+    Nothing without one."""
+    longest = min(((r["history_start"], r["subject"]) for r in rows if r["kind"] == DriftKind.VOLATILITY), default=None)
+    if longest is None:
+        return {}
+    subject = str(longest[1])
+    try:
+        curve = curve_of(market_streams(workspace, workspace.now()), subject, workspace.settings.seed, FEW_PLANTS)
+    except NotEnoughHistory as why:
+        return {"delay_curve": str(why)}
+    return {
+        "delay_curve": dg.MetadataValue.md(f"{subject}\n\n{markdown(curve.round(3))}"),
+        "delay_curve_plot": dg.MetadataValue.md(as_markdown_image(png_of(curve, subject), subject)),
+    }
 
 
 @dg.asset(

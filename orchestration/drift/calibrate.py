@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from models.contracts.market import SeriesKind, SeriesSpec
+from models.contracts.market import SeriesSpec
 from models.contracts.tables import ML_DRIFT_CALIBRATIONS
 from models.drift import feed, residuals, volatility
 from models.drift.alarms import DriftKind, NotEnoughHistory
 from models.drift.volatility import HourlyStream
 from models.stress.streams import stream
-from orchestration.drift.reads import believed_history, hourly_streams, one_day, peers_of, told, with_peers
+from orchestration.drift.reads import believed_history, hourly_ids, hourly_streams, one_day, peers_of, told, with_peers
 from orchestration.resources.warehouse import Warehouse
 from orchestration.resources.workspace import Workspace
 
@@ -74,7 +74,7 @@ Work = tuple[str, str, datetime, datetime, Callable[[], Made]]
 
 def _works(workspace: Workspace, specs: Sequence[SeriesSpec], now: datetime) -> Iterator[Work]:
     warehouse, seed = workspace.warehouse, workspace.settings.seed
-    hourly = [spec.id for spec in specs if spec.kind is SeriesKind.CANDLES and spec.interval == "1h"]
+    hourly = hourly_ids(specs)
     streams = hourly_streams(warehouse, hourly, now) if hourly else {}
     for name, own in streams.items():
         peers = peers_of(streams, name)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from models.contracts.market import Dataset, SeriesSpec
+from models.contracts.market import Dataset, SeriesKind, SeriesSpec
 from models.contracts.score import PUBLISHED
 from models.contracts.tables import ML_EVALUATIONS, ML_PREDICTIONS, ML_WALK_FORWARD, OPS_SERIES
 from models.drift.volatility import HourlyStream
@@ -57,6 +57,11 @@ def believed_history(warehouse: Warehouse, spec: SeriesSpec, now: datetime) -> p
         "where r.series = :series and r.interval = :interval and r.available_at <= :now order by r.ts",
         {"series": spec.id, "interval": spec.interval, "now": now},
     )
+
+
+def hourly_ids(specs: Sequence[SeriesSpec]) -> list[str]:
+    """Series with hourly candles: those whose volatility is watched by the hour."""
+    return [spec.id for spec in specs if spec.kind is SeriesKind.CANDLES and spec.interval == "1h"]
 
 
 def hourly_streams(

@@ -17,13 +17,25 @@ from rich.console import Console
 from rich.markup import escape
 
 from orchestration.folders import logs
-from orchestration.local.commands import backfill, bench, data, leaks, maintenance, models, play, reports, stack, tune
+from orchestration.local.commands import (
+    backfill,
+    bench,
+    data,
+    drift,
+    leaks,
+    maintenance,
+    models,
+    play,
+    reports,
+    stack,
+    tune,
+)
 from orchestration.local.commands.common import EXPECTED, Command, Context
 from orchestration.local.failures import known
 from orchestration.settings import Settings, current_settings
 
 OK, DEFECT, EXPECTED_FAILURE, INTERRUPTED = 0, 1, 2, 130
-_MODULES = (play, stack, reports, models, tune, backfill, data, leaks, maintenance, bench)
+_MODULES = (play, stack, reports, models, tune, drift, backfill, data, leaks, maintenance, bench)
 _PIPE_WIDTH = 120  # tables are laid out for it; a pipe has no width of its own
 
 

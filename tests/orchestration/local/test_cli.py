@@ -64,6 +64,8 @@ def test_every_command_explains_itself(word: str, capsys: pytest.CaptureFixture[
         ({}, ["tune", "--panel", "candles", "--horizon", "5"], "--horizon: candles are forecast 1 and 7 days ahead"),
         ({}, ["tune", "--panel", "candles", "--horizon", "1", "--trials", "0"], "the budget must be positive"),
         ({}, ["tune", "--panel", "candles", "--horizon", "1"], "has no data yet"),
+        ({}, ["drift", "curve", "--series", "BTC", "--out", "f"], "has no data yet"),
+        ({}, ["drift", "curve", "--series", "BTC", "--out", "f", "--plants", "0"], "--plants: a number from 1 on"),
         ({}, ["forecasts", "export", "--out", "f.csv"], "has no data yet"),
     ],
 )
