@@ -51,15 +51,15 @@ def loss_ratio(walk_forward: pd.DataFrame, models: Sequence[str], baseline: str)
     references = list(dict.fromkeys([Ewma.name, baseline]))
     parts = figure.subplots(len(references), sharex=True, squeeze=False)[:, 0]
     for axes, reference in zip(parts, references, strict=True):
-        for model in models:
+        for place, model in enumerate(models):
             if model != reference and {model, reference} <= set(losses):  # a young market has nothing to compare yet
                 ratio = rolling_ratio(losses, model, reference, window)
-                axes.plot(ratio.index.to_numpy(), ratio.to_numpy(), lw=1.0, label=model)
+                axes.plot(ratio.index.to_numpy(), ratio.to_numpy(), color=f"C{place}", lw=1.0, label=model)
         axes.axhline(RETURN_RATIO, color="grey", lw=0.8, ls=":", label=f"{RETURN_RATIO:g}")
         axes.set_ylabel(f"QLIKE over {reference}")
         axes.spines[["top", "right"]].set_visible(False)
     parts[0].axhline(MAX_RATIO, color="black", lw=0.8, ls="--", label=f"{MAX_RATIO:g}")
-    parts[0].set_title(f"Recent losses, means of {window} dates: a challenger gives way above {MAX_RATIO:g}")
+    parts[0].set_title(f"Means of {window} dates: a challenger gives way above {MAX_RATIO:g}, if that is beyond chance")
     parts[0].legend(frameon=False, ncols=3)
     parts[-1].set_xlabel("origin")
     return figure

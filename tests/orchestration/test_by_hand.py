@@ -246,6 +246,7 @@ def test_what_fails_lately_gives_way_and_returns_when_it_is_better_again(
     again = train(0, "d5", GOOD, 0.0)
     assert again is not None
     assert (again.action, again.algorithm) == (Action.PROMOTED, CHALLENGER), "one that serves goes on within the band"
+    assert len(list(Path(registry.artifact_root).rglob("plots/loss_ratio.png"))) == 5
     assert log.warnings == []
 
 

@@ -46,6 +46,8 @@ def test_ratios_over_the_window_of_the_fallback(horizon: int, window: int) -> No
         drawn = np.asarray(axes.lines[0].get_ydata())
         assert np.isnan(drawn).sum() == window - 1
         assert drawn[-1] == pytest.approx(loss["combination"][-window:].mean() / loss[reference][-window:].mean())
+    again = loss_ratio(frame, ["log_har", "combination"], "log_har").axes
+    assert again[0].lines[1].get_color() == again[1].lines[0].get_color(), "a member has one colour"
     figure.canvas.draw()
 
 
