@@ -31,7 +31,7 @@ from models.volatility.walk_forward import END_OF_TIME, walk_forward
 FloatArray = NDArray[np.float64]
 
 SPIKES = "spike classifier"
-LABEL_FREE = ("ewma", "garch")  # members that weigh the days up to the fit instead of learning an outcome
+LABEL_FREE = ("ewma", "garch", "gjr_garch")  # members that weigh the days up to the fit instead of learning an outcome
 SAID = ("rv_forecast", "threshold", "p_spike", "score", "var99", "es99", "managed", "scored")
 # A matrix product takes rows in blocks: how many there are decides about the last bits.
 PRODUCT_TOLERANCE = 1e-9

@@ -8,12 +8,13 @@ from models.contracts.market import SeriesKind
 from models.volatility.combination import Combination
 from models.volatility.ewma import Ewma
 from models.volatility.forecaster import Forecaster
-from models.volatility.garch import Garch
+from models.volatility.garch import Garch, GjrGarch
 from models.volatility.har import Har, LogHar
 from models.volatility.har_x import LogHarX
 
 BASELINES: dict[str, type[Forecaster]] = {member.name: member for member in (Ewma, Garch, Har, LogHar)}
-NETWORKS = ("gru", "lstm", "tcn")  # can be asked for by name; what they add to the pool does not pay for their fits yet
+NETWORKS = ("gru", "lstm", "tcn")
+RESERVES = (GjrGarch.name, *NETWORKS)  # can be asked for by name; what they add to the pool does not pay for their fits
 POOLED = (LogHarX.name, "lightgbm", *NETWORKS)  # one fit for the panel; a forecast of one series reads the others
 MEMBERS = (*BASELINES, LogHarX.name, "lightgbm", Combination.name)
 
@@ -36,7 +37,7 @@ def make(
     Raises
     ------
     ValueError
-        `name` is not one of `MEMBERS` or `NETWORKS`.
+        `name` is not one of `MEMBERS` or `RESERVES`.
     """
     if name == Combination.name:
         names = [part for part in parts or members_for(kind) if part != Combination.name]
@@ -45,6 +46,8 @@ def make(
         )
     if name == LogHarX.name:
         return LogHarX(kind, horizon_days, threads)
+    if name == GjrGarch.name:
+        return GjrGarch(kind, horizon_days, threads)
     if name == "lightgbm":
         from models.volatility.lightgbm_forecaster import LightGbm  # 3 s of import that baselines do not need
 
@@ -55,5 +58,5 @@ def make(
         cells = (sequence_forecaster.Gru, sequence_forecaster.Lstm, sequence_forecaster.Tcn)
         return {cell.name: cell for cell in cells}[name](kind, horizon_days, threads)
     if name not in BASELINES:
-        raise ValueError(f"there is no forecaster named {name!r}: choose from {', '.join((*MEMBERS, *NETWORKS))}")
+        raise ValueError(f"there is no forecaster named {name!r}: choose from {', '.join((*MEMBERS, *RESERVES))}")
     return BASELINES[name](kind, horizon_days, threads)

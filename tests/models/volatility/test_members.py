@@ -5,16 +5,14 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from arch import arch_model
 from hypothesis import given
 from hypothesis import strategies as st
 
 from models.contracts.market import SeriesKind
 from models.volatility.ewma import ewma
-from models.volatility.garch import backcast, fit_garch
-from models.volatility.garch_likelihood import negative_log_likelihood, next_variance
+from models.volatility.garch import GjrGarch
 from models.volatility.har import least_squares
-from models.volatility.members import MEMBERS, make
+from models.volatility.members import MEMBERS, RESERVES, make
 from models.volatility.panel import Panel, build_panel
 
 COIN = SeriesKind.CANDLES
@@ -47,53 +45,8 @@ def test_least_squares_agrees_with_the_orthogonal_solution() -> None:
     np.testing.assert_allclose([intercept, *slopes], want, rtol=1e-8)
 
 
-def _student_garch(n: int, seed: int) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    out, variance, shock = np.empty(n), 1.0, 1.0
-    for t in range(n):
-        variance = 0.05 + 0.08 * shock**2 + 0.88 * variance
-        shock = math.sqrt(variance * 4 / 6) * rng.standard_t(6)
-        out[t] = 0.02 + shock
-    return out
-
-
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_garch_agrees_with_arch(seed: int) -> None:
-    returns = _student_garch(1500, seed)
-    got = fit_garch(returns)
-    assert got is not None
-    want = arch_model(returns, vol="GARCH", dist="t", rescale=False).fit(disp="off", show_warning=False)
-    np.testing.assert_allclose(got, want.params.to_numpy(), rtol=0.03, atol=2e-3)
-    mu, omega, alpha, beta, _ = got
-    ours = next_variance(returns, backcast(returns), mu, omega, alpha, beta)[-1]
-    theirs = want.forecast(horizon=1).variance.to_numpy()[-1, 0]
-    assert ours == pytest.approx(theirs, rel=5e-3)
-
-
-def test_garch_warm_start_ends_where_a_cold_start_does() -> None:
-    returns = _student_garch(1200, 5)
-    warm = fit_garch(returns, fit_garch(returns[:-28]))
-    assert warm is not None
-    np.testing.assert_allclose(warm, fit_garch(returns), rtol=0.05, atol=5e-3)
-
-
-@pytest.mark.parametrize("parameter", range(5))
-def test_garch_gradient(parameter: int) -> None:
-    returns = _student_garch(300, 3)
-    point = np.array([0.01, 0.1, 0.1, 0.8, 5.0])
-    step = np.zeros(5)
-    step[parameter] = 1e-6
-    up, down = (negative_log_likelihood(returns, 1.3, *(point + sign * step))[0] for sign in (1, -1))
-    gradient = negative_log_likelihood(returns, 1.3, *point)[1]
-    assert gradient[parameter] == pytest.approx((up - down) / 2e-6, rel=1e-5, abs=1e-8)
-
-
-def test_garch_has_nothing_to_say_about_a_constant() -> None:
-    assert fit_garch(np.zeros(500)) is None
-
-
 @pytest.mark.parametrize("horizon", [1, 7])
-@pytest.mark.parametrize("name", MEMBERS)
+@pytest.mark.parametrize("name", [*MEMBERS, GjrGarch.name])
 def test_forecasts_are_finite_and_positive_and_reload_to_the_same_bits(panel: Panel, name: str, horizon: int) -> None:
     member = make(name, COIN, horizon)
     member.fit(panel, panel.grids["AAA"].as_of[800])
@@ -106,7 +59,7 @@ def test_forecasts_are_finite_and_positive_and_reload_to_the_same_bits(panel: Pa
         assert again.forecast(panel, series, 700).tobytes() == got.tobytes()
 
 
-@pytest.mark.parametrize("name", MEMBERS)
+@pytest.mark.parametrize("name", [*MEMBERS, GjrGarch.name])
 def test_terms_sum_to_the_logarithm_of_the_forecast(panel: Panel, name: str) -> None:
     member = make(name, COIN, 1)
     member.fit(panel, panel.grids["AAA"].as_of[800])
@@ -133,5 +86,6 @@ def test_purge_open_windows_and_the_embargoed_day_do_not_train(daily: pd.DataFra
 
 
 def test_an_unknown_member_is_named() -> None:
-    with pytest.raises(ValueError, match="no forecaster named 'arima'"):
+    choices = ", ".join((*MEMBERS, *RESERVES))
+    with pytest.raises(ValueError, match=f"no forecaster named 'arima': choose from {choices}$"):
         make("arima", COIN, 1)
