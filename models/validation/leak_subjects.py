@@ -22,7 +22,7 @@ from models.validation.leaks import Build, Fit
 from models.validation.placebo import Learn
 from models.volatility.combination import Combination, pooling
 from models.volatility.design import build_design
-from models.volatility.members import POOLED, make, members_for
+from models.volatility.members import make, members_for
 from models.volatility.outcomes import outcomes_of, spike_probabilities
 from models.volatility.panel import Grid, Panel, build_panel
 from models.volatility.targets import forward_mean, training_stop
@@ -106,7 +106,7 @@ def fitted_members(kind: SeriesKind) -> tuple[str, ...]:
     where there is a pool the classifier of spikes."""
     compete = members_for(kind)
     parts = tuple(name for name in compete if name != Combination.name)
-    return (*parts, SPIKES) if set(POOLED) <= set(parts) else parts
+    return (*parts, SPIKES) if "lightgbm" in parts else parts  # as in the walk-forward
 
 
 def forecasts_of(members: Mapping[str, Member], kind: SeriesKind) -> Build:
