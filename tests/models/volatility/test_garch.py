@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import special
 
 from models.contracts.market import SeriesKind
-from models.volatility.garch import PERCENT, Garch, GjrGarch, backcast, fit_garch
+from models.volatility.garch import PERCENT, Garch, GjrGarch, _from_free, _to_free, backcast, fit_garch
 from models.volatility.garch_likelihood import negative_log_likelihood, next_variance
 from models.volatility.panel import Panel, build_panel
 
@@ -116,6 +116,16 @@ def test_gradient(parameter: int, gamma: float) -> None:
     up, down = (negative_log_likelihood(returns, 1.3, *(point + sign * step))[0] for sign in (1, -1))
     gradient = negative_log_likelihood(returns, 1.3, *point)[1]
     assert gradient[parameter] == pytest.approx((up - down) / 2e-6, rel=1e-5, abs=1e-8)
+
+
+@pytest.mark.parametrize("size", [5, 6])
+def test_free_numbers_have_the_jacobian_of_finite_differences_and_come_back(size: int) -> None:
+    free = np.array([0.02, -0.4, 2.5, -2.0, 1.2, 0.7])[:size]
+    parameters, jacobian = _from_free(free, 2.0)
+    for column, step in enumerate(1e-6 * np.eye(size)):
+        up, down = (np.array(_from_free(free + sign * step, 2.0)[0]) for sign in (1, -1))
+        np.testing.assert_allclose(jacobian[:, column], (up - down) / 2e-6, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(_to_free(parameters, 2.0), [*free, 0.0][:6], rtol=1e-9, atol=1e-12)
 
 
 def test_with_gamma_zero_the_filter_is_garch_by_hand() -> None:
