@@ -46,42 +46,41 @@ class Design:
 def build_design(panel: Panel) -> Design:
     """Design matrices of a panel."""
     states = _market_states(panel)
-    frames = {series: _own(grid, panel) for series, grid in panel.grids.items()}
-    for series, frame in frames.items():
+    columns = {series: _own(grid, panel) for series, grid in panel.grids.items()}
+    for series, own in columns.items():
         market = states.reindex(pd.DatetimeIndex(panel.grids[series].as_of)).ffill(limit=3)
-        for name in states:
-            frame[name] = market[name].to_numpy()
-        frame["relative_level"] = frame["standard_level"] - frame["market_mean"]
-    names = tuple(next(iter(frames.values())).columns) if frames else ()
-    return Design(names, {series: frame.to_numpy(dtype=np.float32) for series, frame in frames.items()})
+        own |= {str(name): market[name].to_numpy() for name in states}
+        own["relative_level"] = own["standard_level"] - own["market_mean"]
+    names = tuple(next(iter(columns.values()), ()))
+    return Design(names, {s: np.column_stack(list(own.values())).astype(np.float32) for s, own in columns.items()})
 
 
-def _own(grid: Grid, panel: Panel) -> pd.DataFrame:
+def _own(grid: Grid, panel: Panel) -> dict[str, FloatArray]:
+    """Columns (n,) of one series by name; plain arrays, because a frame that grows column by column takes longer than
+    all that is in it."""
     _, week, month = panel.protocol.har_lags
-    log_rv = pd.Series(np.log(grid.rv))
-    ret = pd.Series(grid.ret)
-    smooth = pd.Series(ewma(grid.rv, EWMA_DECAY))
-    sigma = np.sqrt(smooth)
-    out = pd.DataFrame({f"log_rv_{lag}": log_rv.shift(lag) for lag in range(LAGS)})
+    log_rv, rv, ret = pd.Series(np.log(grid.rv)), pd.Series(grid.rv), pd.Series(grid.ret)
+    smooth = ewma(grid.rv, EWMA_DECAY)
+    sigma, level = np.sqrt(smooth), log_rv.to_numpy()
+    out = {f"log_rv_{lag}": log_rv.shift(lag).to_numpy() for lag in range(LAGS)}
     for span in (week, month, 3 * month):
-        out[f"log_mean_{span}"] = np.log(pd.Series(grid.rv).rolling(span, min_periods=int(0.8 * span)).mean())
+        out[f"log_mean_{span}"] = np.log(rv.rolling(span, min_periods=int(0.8 * span)).mean().to_numpy())
     out["log_ewma"] = np.log(smooth)
-    out["vol_of_vol"] = log_rv.diff().rolling(month, min_periods=10).std()
-    out["slope_short"] = log_rv - out[f"log_mean_{week}"]
+    out["vol_of_vol"] = log_rv.diff().rolling(month, min_periods=10).std().to_numpy()
+    out["slope_short"] = level - out[f"log_mean_{week}"]
     out["slope_long"] = out[f"log_mean_{week}"] - out[f"log_mean_{3 * month}"]
-    out["shock"] = ret / sigma
-    out["shock_size"] = out["shock"].abs()
+    out["shock"] = grid.ret / sigma
+    out["shock_size"] = np.abs(out["shock"])
     for span in (week, month):
-        out[f"momentum_{span}"] = ret.rolling(span, min_periods=3).sum() / (sigma * math.sqrt(span))
-    out["rank"] = log_rv.rolling(panel.protocol.spike_window, min_periods=120).rank(pct=True)
+        out[f"momentum_{span}"] = ret.rolling(span, min_periods=3).sum().to_numpy() / (sigma * math.sqrt(span))
+    out["rank"] = log_rv.rolling(panel.protocol.spike_window, min_periods=120).rank(pct=True).to_numpy()
     wealth = ret.fillna(0.0).cumsum()
-    out["drawdown"] = (wealth - wealth.rolling(DRAWDOWN_WINDOW, min_periods=20).max()) / sigma
+    out["drawdown"] = (wealth - wealth.rolling(DRAWDOWN_WINDOW, min_periods=20).max()).to_numpy() / sigma
     out["weekday"] = _first_target_weekday(grid, panel.kind)
     for name in VARIANCE_COLUMNS:
-        out[name] = np.log(np.maximum(grid.columns[name], RV_FLOOR)) - log_rv
-    for name in PLAIN_COLUMNS:
-        out[name] = grid.columns[name]
-    out["standard_level"] = _standardised(log_rv)
+        out[name] = np.log(np.maximum(grid.columns[name], RV_FLOOR)) - level
+    out |= {name: grid.columns[name] for name in PLAIN_COLUMNS}
+    out["standard_level"] = _standardised(log_rv).to_numpy()
     return out
 
 

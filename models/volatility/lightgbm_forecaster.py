@@ -24,6 +24,7 @@ from models.volatility.panel import Panel
 from models.volatility.targets import forward_mean, training_stop
 
 FloatArray = NDArray[np.float64]
+Booster = lgb.Booster
 
 PARAMETERS: dict[str, Any] = {
     "learning_rate": 0.06,  # half of it with twice the rounds is not significantly better
@@ -66,8 +67,8 @@ def boost(
     return str(booster.model_to_string())
 
 
-def loaded(text: str) -> lgb.Booster:
-    return lgb.Booster(model_str=text)
+def loaded(text: str) -> Booster:
+    return Booster(model_str=text)
 
 
 class LightGbm(Forecaster):
@@ -85,7 +86,7 @@ class LightGbm(Forecaster):
         self.changed = dict(changed)
         self.rounds = int(self.changed.pop("rounds", rounds_for(horizon_days)))
         self.base = LogHarX(self.kind, self.horizon_days)
-        self.booster: lgb.Booster | None = None
+        self.booster: Booster | None = None
         self.names: tuple[str, ...] = ()
         self._design: tuple[Panel, Design, dict[str, FloatArray]] | None = None
 

@@ -16,7 +16,7 @@ from models.contracts.horizons import PROTOCOLS
 from models.contracts.market import SeriesKind
 from models.volatility.design import Design, build_design
 from models.volatility.har_x import LogHarX
-from models.volatility.lightgbm_forecaster import MAX_POOL_ROWS, boost, loaded, rounds_for
+from models.volatility.lightgbm_forecaster import MAX_POOL_ROWS, Booster, boost, loaded, rounds_for
 from models.volatility.outcomes import Outcomes, outcomes_of
 from models.volatility.panel import Panel
 from models.volatility.targets import training_stop
@@ -35,7 +35,7 @@ class SpikeClassifier:
     def __init__(self, kind: SeriesKind, horizon_days: int, threads: int = 1) -> None:
         self.kind, self.horizon_days, self.threads = kind, horizon_days, threads
         self.base = LogHarX(kind, horizon_days)
-        self._text = ""
+        self._booster: Booster | None = None
         self._seen: tuple[Panel, Design, dict[str, Outcomes]] | None = None
 
     def fit(self, panel: Panel, known_until: np.datetime64) -> None:
@@ -56,7 +56,7 @@ class SpikeClassifier:
             return
         names = (*self._inputs(panel)[0].names, DISTANCE)
         data = np.concatenate(inputs)[newest], label[newest]
-        self._text = boost(*data, names, "binary", rounds_for(self.horizon_days), self.threads)
+        self._booster = loaded(boost(*data, names, "binary", rounds_for(self.horizon_days), self.threads))
 
     def refresh(self, panel: Panel, known_until: np.datetime64) -> None:
         """Fit the base again, keep the trees."""
@@ -67,16 +67,17 @@ class SpikeClassifier:
         rows = self._rows(panel, series, start, stop)
         out = np.full(len(rows), np.nan)
         usable = np.isfinite(rows[:, -1])
-        if self._text and usable.any():
-            out[usable] = loaded(self._text).predict(rows[usable], num_threads=self.threads)
+        if self._booster is not None and usable.any():
+            out[usable] = self._booster.predict(rows[usable], num_threads=self.threads)
         return out
 
     def state(self) -> dict[str, Any]:
-        return {"base": self.base.state(), "booster": self._text}
+        text = self._booster.model_to_string() if self._booster is not None else ""
+        return {"base": self.base.state(), "booster": text}
 
     def restore(self, state: dict[str, Any]) -> None:
         self.base.restore(state["base"])
-        self._text = state["booster"]
+        self._booster = loaded(state["booster"]) if state["booster"] else None
 
     def _rows(self, panel: Panel, series: str, start: int, stop: int | None) -> NDArray[np.float32]:
         design, outcomes = self._inputs(panel)

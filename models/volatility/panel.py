@@ -119,5 +119,7 @@ def _grid(series: str, part: pd.DataFrame, kind: SeriesKind) -> Grid:
 def _floats(part: pd.DataFrame, name: str) -> FloatArray:
     if name not in part.columns:
         return np.full(len(part), np.nan)
-    values = pd.to_numeric(part[name]).astype("Float64").to_numpy(dtype=float, na_value=np.nan)
-    return np.asarray(values, dtype=np.float64)
+    values = part[name]
+    if values.dtype != np.float64:  # decimals, flags, integers with holes
+        values = pd.to_numeric(values).astype("Float64")
+    return np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
