@@ -14,7 +14,7 @@ from models.volatility.har_x import LogHarX
 
 BASELINES: dict[str, type[Forecaster]] = {member.name: member for member in (Ewma, Garch, Har, LogHar)}
 NETWORKS = ("gru", "lstm", "tcn")
-RESERVES = (GjrGarch.name, *NETWORKS)  # can be asked for by name; what they add to the pool does not pay for their fits
+RESERVES = (GjrGarch.name, *NETWORKS)  # can be asked for by name; in the pool none of them pays for its fits
 POOLED = (LogHarX.name, "lightgbm", *NETWORKS)  # one fit for the panel; a forecast of one series reads the others
 MEMBERS = (*BASELINES, LogHarX.name, "lightgbm", Combination.name)
 

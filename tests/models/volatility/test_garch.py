@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from arch import arch_model
 from arch.univariate.base import ARCHModel
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special
 
@@ -145,6 +145,7 @@ def test_only_falls_meet_gamma() -> None:
     st.floats(0.01, 100.0),
     st.booleans(),
 )
+@settings(max_examples=25, deadline=None)
 def test_what_is_fitted_is_a_variance_that_comes_back(seed: int, n: int, scale: float, leverage: bool) -> None:
     """Also on returns without any clustering, whatever their scale."""
     returns = scale * np.random.default_rng(seed).standard_t(4, n)
