@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,7 @@ from models.contracts.horizons import RV_FLOOR
 from models.stress.block_length import block_length
 from models.stress.block_weights import RegimeHistory, moments_every, start_weights
 from models.stress.bootstrap_kernels import Course, Sample, fill_figures, fill_paths
-from models.stress.counter_rng import key_of
-from models.stress.path_statistics import FIGURES, PathStatistics, in_shares, statistics_of
+from models.stress.generator import Kernels, PathGenerator
 from models.volatility.ewma import EWMA_DECAY, ewma
 
 FloatArray = NDArray[np.float64]
@@ -59,8 +59,8 @@ class Scaling:
 
 
 @dataclass(frozen=True)
-class BlockBootstrap:
-    """A sample made ready by `fit_bootstrap`; draws are functions of seed and path number alone.
+class BlockBootstrap(PathGenerator):
+    """A sample made ready by `fit_bootstrap`; blocks of it are strung together.
 
     Parameters
     ----------
@@ -80,33 +80,21 @@ class BlockBootstrap:
     sigma_long_run: FloatArray
     regimes: RegimeHistory | None
 
-    def paths(self, paths: int, steps: int, seed: int, first: int = 0, threads: int = 1) -> FloatArray:
-        """(paths, steps, assets) log returns of paths first, first + 1, ...: for looking at; figures need none of it.
+    name: ClassVar[str] = "bootstrap"
 
-        The numbers depend on `seed` and the number of a path, not on `first` or `threads`.
-        """
-        course, key = self.course(steps), key_of(seed, "bootstrap")
-        out = np.empty((paths, len(self.sample.mean), steps))
-        in_shares(lambda a, b: fill_paths(self.sample, course, key, first + a, out[a:b]), paths, threads)
-        return np.moveaxis(out, 1, 2)
+    @property
+    def assets(self) -> int:
+        return len(self.sample.mean)
 
-    def statistics(self, paths: int, steps: int, seed: int, first: int = 0, threads: int = 1) -> PathStatistics:
-        """Figures of the same paths, none of which is kept."""
-        course, key = self.course(steps), key_of(seed, "bootstrap")
-        out = np.empty((paths, len(self.sample.mean), FIGURES))
-        in_shares(lambda a, b: fill_figures(self.sample, course, key, first + a, steps, out[a:b]), paths, threads)
-        return statistics_of(out, steps)
+    def kernels(self, steps: int) -> Kernels:
+        sample, course = self.sample, self.course(steps)
+        return Kernels(
+            lambda key, first, out: fill_paths(sample, course, key, first, out),
+            lambda key, first, out: fill_figures(sample, course, key, first, steps, out),
+        )
 
     def course(self, steps: int) -> Course:
-        """How paths of `steps` steps go.
-
-        Raises
-        ------
-        ValueError
-            There is no step.
-        """
-        if steps < 1:
-            raise ValueError(f"a path needs a step, got {steps}")
+        """How paths of `steps` steps go."""
         cumulative = np.empty((0, len(self.sample.stop)))
         if self.regimes is not None:
             power = 0.5 if self.present is Present.BOTH else 1.0
@@ -123,7 +111,7 @@ class BlockBootstrap:
 
     def _sigma(self, steps: int) -> FloatArray:
         if self.sample.sigma.shape[1] == 0:
-            return np.empty((len(self.sample.mean), 0))
+            return np.empty((self.assets, 0))
         still = np.zeros(steps) if steps <= self.scaling.longest_constant_steps else np.arange(steps)
         left = 0.5 ** (still / self.scaling.half_life_steps)
         return self.sigma_long_run[:, None] + np.outer(self.sigma_now - self.sigma_long_run, left)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.stress.bootstrap_kernels import Course, Sample
+from models.stress.regime_kernels import Law, Start
 
 FloatArray = NDArray[np.float64]
 
@@ -86,3 +87,24 @@ def figures(returns: FloatArray) -> dict[str, float]:
         "under_water": sum(below) / len(below),
         "longest_spell": max((len(s) for s in spells), default=0),
     }
+
+
+def pick(cumulative: FloatArray, u: float) -> int:
+    return min(int((np.asarray(cumulative) <= u).sum()), len(cumulative) - 1)
+
+
+def regime_path(law: Law, start: Start, key: int, path: int, steps: int) -> FloatArray:
+    """(steps, assets) of one path, assets side by side."""
+    a, b, _, _ = draw(key, 0, 2, path)
+    state = pick(start.state, unit(a, b))
+    h, deviation, out = start.variance, start.deviation, []
+    for step in range(start.burn_in + steps):
+        a, b, c, _ = draw(key, step + 1, 2, path)
+        state = pick(law.move[state], unit(a, b))
+        rows = law.rows[law.offset[state] : law.offset[state + 1]]
+        z = law.residual[:, rows[c * len(rows) // 2**32]]
+        deviation = law.memory * deviation + np.sqrt(np.minimum(law.level[:, state] * h, law.cap)) * z
+        y = np.sqrt(h) * z
+        h = np.minimum(law.omega + (law.alpha + law.gamma * (y < 0)) * y**2 + law.beta * h, 400.0)
+        out.append(law.mean + deviation)
+    return np.array(out[start.burn_in :])
