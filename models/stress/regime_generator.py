@@ -61,7 +61,7 @@ class RegimeGenerator(PathGenerator):
 
     def in_the_long_run(self) -> RegimeGenerator:
         """The same law, but paths begin anywhere: what a history of this length could have looked like."""
-        state, zero = np.cumsum(stationary(self.moves)), np.zeros(self.assets)
+        state, zero = np.cumsum(stationary(self.moves))[None, :], np.zeros(self.assets)
         return replace(self, start=Start(state, zero, np.ones(self.assets), BURN_IN_STEPS))
 
 
@@ -103,22 +103,22 @@ def fit_regime_generator(returns: FloatArray) -> RegimeGenerator:
     fits, residual, ahead = _inside(shocks / np.sqrt(expected))
     long_run = shocks.var(axis=0)
     level *= (long_run / (level @ stationary(moves)))[:, None]
-    order = np.argsort(states, kind="stable")
+    by_state = np.argsort(states, kind="stable")
+    residual = np.ascontiguousarray(_unit_in_each_state(residual, member)[by_state].T)
     law = Law(
         np.cumsum(moves, axis=1),
-        order,
-        np.concatenate([[0], np.cumsum(member.sum(axis=0))]).astype(np.int64),
-        np.ascontiguousarray(_unit_in_each_state(residual, member).T),
+        np.concatenate([[0], np.cumsum(np.bincount(states))]),
+        residual,
+        np.array(
+            [(fit.alpha + fit.gamma * (z < 0.0)) * z**2 + fit.beta for z, fit in zip(residual, fits, strict=True)]
+        ),
         np.ascontiguousarray(level),
         mean,
         memory,
         np.array([fit.omega for fit in fits]),
-        np.array([fit.alpha for fit in fits]),
-        np.array([fit.gamma for fit in fits]),
-        np.array([fit.beta for fit in fits]),
         CAP * long_run,
     )
-    start = Start(np.cumsum(member[-1]), deviation[-1], ahead, 0)
+    start = Start(np.cumsum(member[-1:], axis=1), deviation[-1], ahead, 0)
     return RegimeGenerator(law, start, moves, fits)
 
 

@@ -9,9 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.stress.bootstrap_kernels import Course, Sample
+from models.stress.gjr import Gjr
 from models.stress.regime_kernels import Law, Start
 
 FloatArray = NDArray[np.float64]
+
+NAMES = ("alpha", "gamma", "beta", "omega")
 
 
 def philox(key: int, counter: Sequence[int]) -> list[int]:
@@ -93,18 +96,18 @@ def pick(cumulative: FloatArray, u: float) -> int:
     return min(int((np.asarray(cumulative) <= u).sum()), len(cumulative) - 1)
 
 
-def regime_path(law: Law, start: Start, key: int, path: int, steps: int) -> FloatArray:
+def regime_path(law: Law, start: Start, gjr: Sequence[Gjr], key: int, path: int, steps: int) -> FloatArray:
     """(steps, assets) of one path, assets side by side."""
-    a, b, _, _ = draw(key, 0, 2, path)
-    state = pick(start.state, unit(a, b))
+    alpha, gamma, beta, omega = (np.array([getattr(fit, name) for fit in gjr]) for name in NAMES)
+    state = pick(start.state[0], draw(key, 0, 2, path)[0] / 2**32)
     h, deviation, out = start.variance, start.deviation, []
     for step in range(start.burn_in + steps):
-        a, b, c, _ = draw(key, step + 1, 2, path)
-        state = pick(law.move[state], unit(a, b))
-        rows = law.rows[law.offset[state] : law.offset[state + 1]]
-        z = law.residual[:, rows[c * len(rows) // 2**32]]
+        to_state, to_row = draw(key, step // 2 + 1, 2, path)[2 * (step % 2) :][:2]
+        state = pick(law.move[state], to_state / 2**32)
+        z = law.residual[:, law.offset[state] : law.offset[state + 1]]
+        z = z[:, to_row * z.shape[1] // 2**32]
         deviation = law.memory * deviation + np.sqrt(np.minimum(law.level[:, state] * h, law.cap)) * z
         y = np.sqrt(h) * z
-        h = np.minimum(law.omega + (law.alpha + law.gamma * (y < 0)) * y**2 + law.beta * h, 400.0)
+        h = np.minimum(omega + (alpha + gamma * (y < 0)) * y**2 + beta * h, 400.0)
         out.append(law.mean + deviation)
     return np.array(out[start.burn_in :])

@@ -43,7 +43,7 @@ def test_paths_are_those_of_plain_python(fitted: RegimeGenerator, long_run: bool
     key = int(key_of(9, "regimes"))
     fast = generator.paths(4, 40, seed=9, first=2**32 - 2)
     for i in range(4):
-        slow = slow_paths.regime_path(generator.law, generator.start, key, 2**32 - 2 + i, 40)
+        slow = slow_paths.regime_path(generator.law, generator.start, generator.gjr, key, 2**32 - 2 + i, 40)
         np.testing.assert_allclose(fast[i], slow, rtol=1e-12, atol=1e-15)
 
 
@@ -77,8 +77,7 @@ def test_levels_mix_to_the_variance_of_the_sample(fitted: RegimeGenerator) -> No
     np.testing.assert_allclose(mix, fitted.law.cap / CAP, rtol=1e-12)
     np.testing.assert_allclose(np.sqrt(mix), planted().std(axis=0), rtol=0.01)
     # Without clustering inside states, whose rare storms a few paths do not average out.
-    nothing = np.zeros(2)
-    law = fitted.law._replace(omega=np.ones(2), alpha=nothing, gamma=nothing, beta=nothing)
+    law = fitted.law._replace(omega=np.ones(2), feedback=np.zeros((2, 1500)))
     paths = replace(fitted.in_the_long_run(), law=law).paths(1500, 250, seed=0)
     np.testing.assert_allclose(paths.std(axis=(0, 1)), planted().std(axis=0), rtol=0.03)
 
@@ -86,10 +85,10 @@ def test_levels_mix_to_the_variance_of_the_sample(fitted: RegimeGenerator) -> No
 def test_residuals_are_of_unit_variance_in_every_state(fitted: RegimeGenerator) -> None:
     law = fitted.law
     for k in range(len(fitted.moves)):
-        residual = law.residual[:, law.rows[law.offset[k] : law.offset[k + 1]]]
+        residual = law.residual[:, law.offset[k] : law.offset[k + 1]]
         np.testing.assert_allclose(residual.mean(axis=1), 0.0, atol=1e-12)
         np.testing.assert_allclose(residual.var(axis=1), 1.0, rtol=1e-12)
-    assert sorted(law.rows.tolist()) == list(range(1500))
+    assert law.residual.shape[1] == law.offset[-1] == 1500
 
 
 def test_paths_begin_in_the_present_and_end_in_the_long_run(fitted: RegimeGenerator) -> None:
