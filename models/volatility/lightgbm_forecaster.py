@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from models.contracts.horizons import RV_FLOOR
 from models.contracts.market import SeriesKind
 from models.contracts.score import Driver
+from models.volatility.augmentation import Augmentation, augmented
 from models.volatility.design import Design, build_design
 from models.volatility.forecaster import Forecaster, merged
 from models.volatility.har_x import LogHarX
@@ -80,11 +81,14 @@ class LightGbm(Forecaster):
         horizon_days: int,
         threads: int = 1,
         changed: Mapping[str, float] = MappingProxyType({}),
+        augmentation: Augmentation | None = None,
     ) -> None:
-        """`changed`: hyper-parameters instead of `PARAMETERS`, and `rounds`; only a search changes any."""
+        """`changed`: hyper-parameters instead of `PARAMETERS`, and `rounds`; only a search changes any.
+        `augmentation`: copies of training rows; only a trial adds any."""
         super().__init__(kind, horizon_days, threads)
         self.changed = dict(changed)
         self.rounds = int(self.changed.pop("rounds", rounds_for(horizon_days)))
+        self.augmentation = augmentation
         self.base = LogHarX(self.kind, self.horizon_days)
         self.booster: Booster | None = None
         self.names: tuple[str, ...] = ()
@@ -107,6 +111,7 @@ class LightGbm(Forecaster):
         newest = np.sort(np.argsort(moment, kind="stable")[-MAX_POOL_ROWS:])
         ratio = np.clip(np.concatenate(ratios)[newest], *RATIO_RANGE)
         rows = np.concatenate(inputs)[newest]
+        rows, ratio = augmented(rows, ratio, moment[newest], design.names, self.augmentation)
         self.booster = loaded(boost(rows, ratio, design.names, "gamma", self.rounds, self.threads, self.changed))
         self.names = design.names
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from models.contracts.horizons import PROTOCOLS
 from models.contracts.market import SeriesKind
+from models.volatility.augmentation import Augmentation, augmented
 from models.volatility.design import Design, build_design
 from models.volatility.har_x import LogHarX
 from models.volatility.lightgbm_forecaster import MAX_POOL_ROWS, Booster, boost, loaded, rounds_for
@@ -32,8 +33,11 @@ class SpikeClassifier:
 
     refits_every: ClassVar[int] = 2  # a tenth of the rows are spikes: a few months add little to the trees
 
-    def __init__(self, kind: SeriesKind, horizon_days: int, threads: int = 1) -> None:
-        self.kind, self.horizon_days, self.threads = kind, horizon_days, threads
+    def __init__(
+        self, kind: SeriesKind, horizon_days: int, threads: int = 1, augmentation: Augmentation | None = None
+    ) -> None:
+        """`augmentation`: copies of training rows; only a trial adds any."""
+        self.kind, self.horizon_days, self.threads, self.augmentation = kind, horizon_days, threads, augmentation
         self.base = LogHarX(kind, horizon_days)
         self._booster: Booster | None = None
         self._seen: tuple[Panel, Design, dict[str, Outcomes]] | None = None
@@ -55,7 +59,8 @@ class SpikeClassifier:
         if label[newest].sum() < MIN_SPIKES:
             return
         names = (*self._inputs(panel)[0].names, DISTANCE)
-        data = np.concatenate(inputs)[newest], label[newest]
+        rows = np.concatenate(inputs)[newest]
+        data = augmented(rows, label[newest], moment[newest], names, self.augmentation)
         self._booster = loaded(boost(*data, names, "binary", rounds_for(self.horizon_days), self.threads))
 
     def refresh(self, panel: Panel, known_until: np.datetime64) -> None:
