@@ -141,11 +141,9 @@ def regimes_of(
 
 def known_regimes(panel: Panel, run: Runner = IN_TURN) -> pd.DataFrame:
     """`series`, `as_of`, `regime` (label of the chain, None without one) of every origin of a panel, as it could be
-    said then: what an evaluation is looked at by."""
-    series = list(panel.grids)
-    workers = run.workers  # asked once: a cluster may grow
-    shares = [panel.only(*series[first::workers]) for first in range(min(workers, len(series)))]
-    return pd.concat(run([partial(_known_regimes, share) for share in shares]), ignore_index=True)
+    said then: what an evaluation is looked at by. Series keep the order of the panel, however they are shared out."""
+    shares = np.array_split(list(panel.grids), min(run.workers, len(panel.grids)))
+    return pd.concat(run([partial(_known_regimes, panel.only(*share.tolist())) for share in shares]), ignore_index=True)
 
 
 def _known_regimes(panel: Panel) -> pd.DataFrame:

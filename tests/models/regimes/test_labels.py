@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from models.contracts.horizons import PROTOCOLS
 from models.contracts.market import SeriesKind
-from models.regimes.labels import COLUMNS, NO_VERSION, FittedChain, chains_until_now, observed, regimes_of
+from models.regimes.labels import (
+    COLUMNS,
+    NO_VERSION,
+    FittedChain,
+    chains_until_now,
+    known_regimes,
+    observed,
+    regimes_of,
+)
 from models.regimes.states import Method
 from models.volatility.panel import Grid, build_panel
 
+Result = TypeVar("Result")
 CANDLES = SeriesKind.CANDLES
 DAILY = PROTOCOLS[CANDLES]
 DAYS = 900
@@ -173,3 +185,20 @@ def test_a_series_too_short_for_anything_has_rows_that_say_so() -> None:
     assert len(got) == 10
     assert set(got["status"]) == {"insufficient_data"}
     assert got[["changepoint", "trend_strength"]].isna().all(axis=None)
+
+
+class Several:
+    """So many workers, one after the other."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+
+    def __call__(self, tasks: Sequence[Callable[[], Result]]) -> list[Result]:
+        return [task() for task in tasks]
+
+
+@pytest.mark.parametrize("workers", [2, 3, 8])
+def test_regimes_of_a_panel_do_not_depend_on_the_number_of_workers(workers: int) -> None:
+    panel = build_panel(pd.concat([rows(200, seed).assign(series=f"S{seed}") for seed in range(3)]), CANDLES)
+    assert list(panel.grids) == ["S0", "S1", "S2"]
+    pd.testing.assert_frame_equal(known_regimes(panel), known_regimes(panel, Several(workers)), check_exact=True)
