@@ -113,8 +113,8 @@ def walk_forward_forecasts(
         make_forecasts(workspace, missing)
         fresh = [work for work in panel if not is_stored(workspace, work.id)]
         run = workspace.runner(len(panel[0].rows))
-        paths = [(forecasts_path(workspace, work.id), forecasts_path(workspace, work.other_id)) for work in fresh]
-        judged = run([partial(judge_forecasts, work.kind, *both) for work, both in zip(fresh, paths, strict=True)])
+        stored = {name: read_forecasts(workspace, name) for work in fresh for name in (work.id, work.other_id)}
+        judged = run([partial(judge_forecasts, work.kind, stored[work.id], stored[work.other_id]) for work in fresh])
         for work, judgement in zip(fresh, judged, strict=True):
             added += store_evaluation(workspace, registry, work, judgement)
         decisions = {work.id: judgement.decision for work, judgement in zip(fresh, judged, strict=True)}
@@ -189,9 +189,9 @@ class Judgement:
     pit: NDArray[np.float64]
 
 
-def judge_forecasts(kind: SeriesKind, here: Path, there: Path) -> Judgement:
-    """Judge the stored forecasts of one horizon; `there`: those of the panel's other horizon."""
-    forecasts, other = pd.read_parquet(here), pd.read_parquet(there)
+def judge_forecasts(kind: SeriesKind, forecasts: pd.DataFrame, other: pd.DataFrame) -> Judgement:
+    """Judge the forecasts of one horizon; `other`: those of the panel's other horizon. Frames, not their files: another
+    machine may do it."""
     decision = decide(forecasts, other)
     return Judgement(
         decision,

@@ -10,7 +10,6 @@ from models.contracts.market import SeriesKind
 from models.contracts.tables import ML_EVALUATIONS
 from orchestration.assets.evaluation import (
     Work,
-    forecasts_path,
     is_stored,
     judge_forecasts,
     make_forecasts,
@@ -37,7 +36,7 @@ def test_a_short_history_is_an_evaluation_without_figures(
     work, other = (Work(SeriesKind.CANDLES, horizon, rows, "data", "code") for horizon in (1, 7))
     assert (work.other_id, other.other_id) == (other.id, work.id)
     make_forecasts(workspace, (work, other))
-    judged = judge_forecasts(work.kind, *(forecasts_path(workspace, evaluation) for evaluation in (work.id, other.id)))
+    judged = judge_forecasts(work.kind, *(read_forecasts(workspace, evaluation) for evaluation in (work.id, other.id)))
     store_evaluation(workspace, registry, work, judged)
     assert is_stored(workspace, work.id)
     assert len(read_forecasts(workspace, work.id)) == forecasts
