@@ -16,7 +16,7 @@ from keeper.gateway import AccountView, VaultView
 from keeper.limits import Control, ControlMode, KeeperConfig
 from keeper.networks import allowed_data_modes
 from keeper.trades import MissingPrice, TradePlan, plan_trades, state_of
-from models.allocation.policy import POLICY_VERSION, decide
+from models.allocation.policy import POLICY_VERSIONS, decide
 from models.contracts.market import DataMode
 from models.contracts.vault import ActionHistory, Decision, Reason, Target, VaultConfig, VaultState, Verdict
 
@@ -134,7 +134,7 @@ def _early(config: KeeperConfig, row: TargetInput | None, control: Control, now:
         yield _refuse(Reason.SCORE_OUT_OF_RANGE)
     if now > row.valid_until or row.target.as_of > now:
         yield _hold(Reason.SCORE_EXPIRED)
-    if row.target.policy_version != POLICY_VERSION:
+    if row.target.policy_version != POLICY_VERSIONS[config.vault.policy]:
         yield _refuse(Reason.POLICY_VERSION_UNKNOWN)
     if row.data_mode not in allowed_data_modes(config.vault.network):
         yield _refuse(Reason.DATA_MODE_NOT_ALLOWED)

@@ -21,7 +21,6 @@ from keeper.reconcile import Driver
 from keeper.record import inputs_json, plan_json
 from keeper.signing.interface import Signer
 from keeper.store import DecisionRow, KeeperStore, NewIntent
-from models.allocation.policy import POLICY_VERSION
 from models.contracts.vault import Decision, Reason, Verdict
 
 
@@ -191,7 +190,7 @@ def decision_row(
     """The row of `keeper.decisions` of one tick."""
     return DecisionRow(
         vault_id=vault_id,
-        policy_version=row.target.policy_version if row else POLICY_VERSION,
+        policy_version=row.target.policy_version if row else "none",
         score_as_of=row.target.as_of if row else None,
         verdict=decision.verdict.value,
         reasons=decision.reasons,

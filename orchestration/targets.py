@@ -8,14 +8,14 @@ from models.allocation.policy import propose_target
 from models.contracts.horizons import PROTOCOLS
 from models.contracts.market import SeriesKind
 from models.contracts.tables import RISK_TARGET_ALLOCATIONS
-from orchestration.resources.scores import latest_score, latest_state, promotion_of
+from orchestration.resources.scores import last_wanted, latest_score, promotion_of
 from orchestration.resources.workspace import Workspace
 
 
 def issue_targets(workspace: Workspace, run_id: str) -> tuple[list[dict[str, Any]], int]:
     """Store what the policy wants of each vault now; the rows, and how many of them are new.
 
-    The state that the on/off rule remembers is that of an older moment, so that issuing a moment again starts from
+    What a policy remembers is the target of an older moment, so that issuing a moment again starts from
     where the first time started.
     """
     now, rows = workspace.now(), []
@@ -23,7 +23,8 @@ def issue_targets(workspace: Workspace, run_id: str) -> tuple[list[dict[str, Any
         horizon = PROTOCOLS[SeriesKind.VAULT].horizons[0]
         score, score_id = latest_score(workspace.warehouse, f"vault:{vault.id}", horizon)
         before = score.as_of if score is not None else now
-        target = propose_target(vault, score, latest_state(workspace.warehouse, vault.id, before), now)
+        state, weights = last_wanted(workspace.warehouse, vault.id, before)
+        target = propose_target(vault, score, state, now, weights)
         rows.append(
             {
                 "vault_id": vault.id,

@@ -106,7 +106,8 @@ class Universe(Part):
             if all(leg.stable for leg in legs):
                 notes.append(f"vault {entry.id}: left out, this market prices none of its legs")
                 continue
-            vaults.append(VaultConfig(entry.id, entry.network, entry.contract, _scaled(legs), entry.limits.limits()))
+            limits = entry.limits.limits()
+            vaults.append(VaultConfig(entry.id, entry.network, entry.contract, _scaled(legs), limits, entry.policy))
         return VaultSelection(tuple(vaults), tuple(notes))
 
 

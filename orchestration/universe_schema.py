@@ -12,7 +12,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from models.contracts.market import Calendar, Dataset, SeriesKind, SeriesSpec
-from models.contracts.vault import VaultAsset, VaultLimits
+from models.contracts.vault import PolicyName, VaultAsset, VaultLimits
 
 WEIGHT_STEP = Decimal("0.0001")  # one basis point: what a contract stores
 
@@ -163,6 +163,8 @@ class LimitsEntry(Part):
     max_share_imputed: Limit[Annotated[float, Field(ge=0, le=1)]]
     max_slippage_bps: Limit[Annotated[int, Field(gt=0, le=1000, strict=True)]]
     max_fee_stroops: Limit[Annotated[int, Field(gt=0, strict=True)]]
+    target_sigma_ann: Limit[Annotated[float, Field(gt=0, lt=10)]] | None = None
+    max_exposure: Limit[Annotated[Decimal, Field(gt=0, le=10)]] | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> LimitsEntry:
@@ -173,7 +175,8 @@ class LimitsEntry(Part):
         return self
 
     def limits(self) -> VaultLimits:
-        return VaultLimits(**{name: getattr(self, name).value for name in type(self).model_fields})
+        given = {name: getattr(self, name) for name in type(self).model_fields}
+        return VaultLimits(**{name: limit.value for name, limit in given.items() if limit is not None})
 
 
 class VaultEntry(Part):
@@ -182,6 +185,7 @@ class VaultEntry(Part):
     contract: ContractId | None
     assets: tuple[AssetEntry, ...] = Field(min_length=2)
     limits: LimitsEntry
+    policy: PolicyName = PolicyName.ON_OFF
 
     @model_validator(mode="after")
     def _whole(self) -> VaultEntry:
@@ -193,6 +197,10 @@ class VaultEntry(Part):
         total = sum((a.base_weight for a in self.assets), Decimal(0))
         if total != 1:
             raise ValueError(f"assets: base weights add up to {total}, not 1")
+        if self.policy is PolicyName.VOLATILITY_TARGET and self.limits.target_sigma_ann is None:
+            raise ValueError(
+                "policy voltarget needs limits.target_sigma_ann: the volatility that is wanted of the vault"
+            )
         if self.network != "devnet":
             lacking = ["the vault"] * (self.contract is None) + [a.symbol for a in self.assets if a.contract is None]
             if lacking:

@@ -1,5 +1,8 @@
-"""The allocation policy: from a score to a target, and from a target to a decision. Backtest, stress and keeper call
+"""The allocation policies: from a score to a target, and from a target to a decision. Backtest, stress and keeper call
 these very functions.
+
+A vault names its policy. ON_OFF, the default, moves between base weights and the stable leg; VOLATILITY_TARGET scales
+the base weights down (`models.allocation.volatility_target`). `decide` is the same for both.
 
 Pure: the time comes in, nothing is read or stored. Safety that concerns a chain, a network or an operator (kill
 switch, data mode, roles) belongs to `keeper.decision`, which calls `decide` after its own guards.
@@ -8,14 +11,17 @@ switch, data mode, roles) belongs to `keeper.decision`, which calls `decide` aft
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from models.allocation.volatility_target import exposure, scaled
 from models.allocation.weights import ONE, is_allocation, step_towards, turnover
 from models.contracts.score import Score, ScoreStatus
 from models.contracts.vault import (
     ActionHistory,
     Decision,
+    PolicyName,
     PolicyState,
     Reason,
     Target,
@@ -25,7 +31,9 @@ from models.contracts.vault import (
     Verdict,
 )
 
-POLICY_VERSION = "onoff-1"
+# Stored with every target and decision; the keeper refuses a target of another version than its vault's policy has.
+POLICY_VERSIONS = {PolicyName.ON_OFF: "onoff-1", PolicyName.VOLATILITY_TARGET: "voltarget-1"}
+POLICY_VERSION = POLICY_VERSIONS[PolicyName.ON_OFF]
 
 
 class PolicyError(ValueError):
@@ -33,8 +41,8 @@ class PolicyError(ValueError):
 
 
 def check_vault(vault: VaultConfig) -> None:
-    """Raise PolicyError unless base weights are in [0, 1] and sum to exactly 1, a stable leg exists and the
-    hysteresis band is not inverted."""
+    """Raise PolicyError unless base weights are in [0, 1] and sum to exactly 1, a stable leg exists, the hysteresis
+    band is not inverted and a volatility target names a volatility that is there to be had."""
     symbols = [a.symbol for a in vault.assets]
     if len(set(symbols)) != len(symbols):
         raise PolicyError(f"vault {vault.id}: assets name a symbol twice; keep one")
@@ -47,6 +55,8 @@ def check_vault(vault: VaultConfig) -> None:
         raise PolicyError(f"vault {vault.id}: no asset is marked stable; the policy needs a leg to move into")
     if not vault.limits.leave_score < vault.limits.enter_score:
         raise PolicyError(f"vault {vault.id}: leave_score must be below enter_score")
+    if vault.policy is PolicyName.VOLATILITY_TARGET:
+        _check_volatility_target(vault)
 
 
 def stable_leg(vault: VaultConfig) -> str:
@@ -71,8 +81,14 @@ def next_state(previous: PolicyState, score: float, limits: VaultLimits) -> tupl
     return previous, Reason.INSIDE_BAND
 
 
-def propose_target(vault: VaultConfig, score: Score | None, previous: PolicyState | None, now: datetime) -> Target:
-    """What the vault should hold, given the newest score and the state of the last target.
+def propose_target(
+    vault: VaultConfig,
+    score: Score | None,
+    previous: PolicyState | None,
+    now: datetime,
+    last_weights: Mapping[str, Decimal] | None = None,
+) -> Target:
+    """What the vault should hold by its policy, given the newest score and what was wanted last.
 
     Parameters
     ----------
@@ -81,11 +97,13 @@ def propose_target(vault: VaultConfig, score: Score | None, previous: PolicyStat
     previous : state of the last target; None before the first. A vault starts in its stable leg, so None counts as
         RISK_OFF and says so in the reasons.
     now : market time, aware UTC.
+    last_weights : weights of the last target, which the volatility target repeats when it may not speak; None before
+        the first. The on/off rule needs its state alone.
 
     Returns
     -------
     Target
-        Weights sum to exactly 1. With a missing, stale or degraded score the last state is repeated,
+        Weights sum to exactly 1. With a missing, stale or degraded score the last target is repeated,
         `usable` is False and the reason says why: no number is ever made up.
 
     Raises
@@ -96,20 +114,22 @@ def propose_target(vault: VaultConfig, score: Score | None, previous: PolicyStat
     check_vault(vault)
     state = previous or PolicyState.RISK_OFF
     first = () if previous else (Reason.NO_PREVIOUS_STATE,)
-    problem = _score_problem(score, vault.limits, now)
+    problem = _score_problem(score, vault, now)
     if score is None or score.score is None or problem is not None:
-        why: tuple[Reason, ...] = (problem or Reason.SCORE_MISSING,)
+        reason, weights = problem or Reason.SCORE_MISSING, _repeated(vault, state, last_weights)
+    elif vault.policy is PolicyName.VOLATILITY_TARGET:
+        state, reason, weights = _volatility_target(vault, score)
     else:
         state, reason = next_state(state, score.score, vault.limits)
-        why = (reason,)
+        weights = weights_in(vault, state)
     return Target(
         vault_id=vault.id,
         as_of=score.as_of if score else now,
         state=state,
-        weights=weights_in(vault, state),
-        reasons=(*why, *first),
+        weights=weights,
+        reasons=(reason, *first),
         score=score.score if score else None,
-        policy_version=POLICY_VERSION,
+        policy_version=POLICY_VERSIONS[vault.policy],
         usable=problem is None,
     )
 
@@ -161,14 +181,53 @@ def decide(vault: VaultConfig, target: Target, state: VaultState, history: Actio
     return Decision(Verdict.REBALANCE, reasons, weights, turnover(state.weights, weights), drift)
 
 
-def _score_problem(score: Score | None, limits: VaultLimits, now: datetime) -> Reason | None:
+def _volatility_target(vault: VaultConfig, score: Score) -> tuple[PolicyState, Reason, dict[str, Decimal]]:
+    wanted, forecast = vault.limits.target_sigma_ann, score.sigma_ann
+    assert wanted is not None  # check_vault
+    assert forecast is not None  # _score_problem
+    share = exposure(forecast, wanted, vault.limits.max_exposure)
+    weights = scaled({a.symbol: a.base_weight for a in vault.assets if not a.stable}, share, _stable_legs(vault))
+    state = PolicyState.RISK_OFF if share < 1 else PolicyState.RISK_ON
+    reason = Reason.VOLATILITY_ABOVE_TARGET if forecast > wanted else Reason.VOLATILITY_WITHIN_TARGET
+    return state, reason, weights
+
+
+def _stable_legs(vault: VaultConfig) -> dict[str, Decimal]:
+    return {a.symbol: a.base_weight for a in vault.assets if a.stable}
+
+
+def _check_volatility_target(vault: VaultConfig) -> None:
+    wanted, most = vault.limits.target_sigma_ann, vault.limits.max_exposure
+    if wanted is None or not (math.isfinite(wanted) and wanted > 0):
+        raise PolicyError(f"vault {vault.id}: the volatility target needs limits.target_sigma_ann above 0")
+    risky = sum((a.base_weight for a in vault.assets if not a.stable), Decimal(0))
+    if not (most > 0 and most * risky <= 1):
+        raise PolicyError(f"vault {vault.id}: max_exposure must be above 0 and times the risky base weights at most 1")
+
+
+def _repeated(
+    vault: VaultConfig, state: PolicyState, last_weights: Mapping[str, Decimal] | None
+) -> Mapping[str, Decimal]:
+    """Weights of a target that may not be acted on: those of the last one."""
+    if vault.policy is PolicyName.VOLATILITY_TARGET and last_weights is not None:
+        return last_weights
+    return weights_in(vault, state)
+
+
+def _score_problem(score: Score | None, vault: VaultConfig, now: datetime) -> Reason | None:
+    limits = vault.limits
     if score is None:
         return Reason.SCORE_MISSING
     if score.status is ScoreStatus.STALE or now - score.as_of > timedelta(seconds=limits.max_score_age_s):
         return Reason.SCORE_STALE
     if score.status is ScoreStatus.DEGRADED or not score.share_imputed <= limits.max_share_imputed:  # or NaN
         return Reason.SCORE_DEGRADED
-    return Reason.SCORE_MISSING if score.score is None or not math.isfinite(score.score) else None
+    if score.score is None or not math.isfinite(score.score):
+        return Reason.SCORE_MISSING
+    sigma = score.sigma_ann
+    if vault.policy is PolicyName.VOLATILITY_TARGET and (sigma is None or not (math.isfinite(sigma) and sigma > 0)):
+        return Reason.SCORE_MISSING
+    return None
 
 
 def _no(verdict: Verdict, reason: Reason, drift: Decimal) -> Decision:

@@ -9,8 +9,16 @@ from decimal import Decimal
 from enum import StrEnum
 
 
+class PolicyName(StrEnum):
+    """Rules that turn a score into a target (`models.allocation.policy`). Written in the universe file."""
+
+    ON_OFF = "onoff"  # base weights, or everything in the stable leg above the score
+    VOLATILITY_TARGET = "voltarget"  # base weights scaled down so that the forecast volatility is the wanted one
+
+
 class PolicyState(StrEnum):
-    """Two-state memory of the on/off rule: hysteresis needs to know which side it is on."""
+    """Two-state memory of the on/off rule: hysteresis needs to know which side it is on. Under the volatility target
+    RISK_OFF says that the vault holds less than its base weights."""
 
     RISK_ON = "risk_on"
     RISK_OFF = "risk_off"
@@ -45,17 +53,20 @@ class VaultLimits:
     max_share_imputed: float = 0.25
     max_slippage_bps: int = 100
     max_fee_stroops: int = 10_000_000
+    target_sigma_ann: float | None = None  # volatility target only: annualised volatility wanted of the vault, fraction
+    max_exposure: Decimal = Decimal(1)  # volatility target only: most that may be held, in multiples of base weights
 
 
 @dataclass(frozen=True, slots=True)
 class VaultConfig:
-    """A vault as the universe file describes it. `network`: devnet, testnet or public."""
+    """A vault as the universe file describes it. `network`: devnet, testnet or public. `policy`: its rule."""
 
     id: str
     network: str
     contract: str | None
     assets: tuple[VaultAsset, ...]
     limits: VaultLimits
+    policy: PolicyName = PolicyName.ON_OFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +101,8 @@ class Reason(StrEnum):
     SCORE_ABOVE_ENTER = "score_above_enter"
     SCORE_BELOW_LEAVE = "score_below_leave"
     INSIDE_BAND = "inside_band"
+    VOLATILITY_ABOVE_TARGET = "volatility_above_target"
+    VOLATILITY_WITHIN_TARGET = "volatility_within_target"
     NO_PREVIOUS_STATE = "no_previous_state"
     SCORE_MISSING = "score_missing"
     SCORE_STALE = "score_stale"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from models.contracts.market import DataMode
@@ -93,11 +94,16 @@ def promotion_of(warehouse: Warehouse, score_id: int | None) -> int:
     return int(rows[0]["promotion_id"]) if rows else 0
 
 
-def latest_state(warehouse: Warehouse, vault_id: str, before: datetime) -> PolicyState | None:
-    """State of the newest target of a vault whose score is older than `before`: the memory of the on/off rule."""
+def last_wanted(
+    warehouse: Warehouse, vault_id: str, before: datetime
+) -> tuple[PolicyState | None, dict[str, Decimal] | None]:
+    """State and weights of the newest target whose score is older than `before`: the memory of a vault's policy."""
     rows = warehouse.rows(
-        f"select state from {RISK_TARGET_ALLOCATIONS} where vault_id = :vault and as_of < :before "
+        f"select state, weights from {RISK_TARGET_ALLOCATIONS} where vault_id = :vault and as_of < :before "
         "order by as_of desc, id desc limit 1",
         {"vault": vault_id, "before": before},
     )
-    return PolicyState(rows[0]["state"]) if rows else None
+    if not rows:
+        return None, None
+    weights = {symbol: Decimal(str(weight)) for symbol, weight in rows[0]["weights"].items()}
+    return PolicyState(rows[0]["state"]), weights

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from models.contracts.market import DataMode
-from models.contracts.vault import VaultLimits
+from models.contracts.vault import PolicyName, VaultLimits
 from orchestration.settings import DEFAULT_UNIVERSE
 from orchestration.universe import UniverseError, load_universe
 
@@ -136,3 +136,21 @@ def test_what_is_not_a_universe_is_refused(tmp_path: Path, text: bytes, message:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UniverseError, match=r"nowhere\.yaml: cannot be read"):
         load_universe(tmp_path / "nowhere.yaml")
+
+
+def _follow_volatility(content: dict[str, Any]) -> None:
+    (vault,) = content["vaults"]
+    vault["policy"] = "voltarget"
+    vault["limits"]["target_sigma_ann"] = {"value": 0.35, "reason": "what the vault had in its calm half"}
+
+
+def test_a_vault_may_choose_the_volatility_target(tmp_path: Path) -> None:
+    (vault,) = load_universe(_write(tmp_path, _follow_volatility)).vaults
+    assert (vault.policy, vault.limits.target_sigma_ann) == (PolicyName.VOLATILITY_TARGET, 0.35)
+    (default,) = UNIVERSE.vaults
+    assert default.policy is PolicyName.ON_OFF
+
+
+def test_a_volatility_target_needs_its_volatility(tmp_path: Path) -> None:
+    with pytest.raises(UniverseError, match="target_sigma_ann"):
+        load_universe(_write(tmp_path, lambda content: content["vaults"][0].update(policy="voltarget")))

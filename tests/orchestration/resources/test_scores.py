@@ -1,12 +1,13 @@
 import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from models.contracts.market import DataMode
 from models.contracts.score import Driver, Score, ScoreStatus
 from models.contracts.tables import RISK_SCORES, RISK_TARGET_ALLOCATIONS
 from models.contracts.vault import PolicyState
-from orchestration.resources.scores import as_row, latest_score, latest_state
+from orchestration.resources.scores import as_row, last_wanted, latest_score
 from orchestration.resources.workspace import Workspace
 
 AS_OF = datetime(2026, 1, 1, 11, tzinfo=UTC)
@@ -51,7 +52,7 @@ def test_the_newest_word_wins_also_when_it_is_no_number(workspace: Workspace) ->
     assert latest_score(workspace.warehouse, "vault:mixed", 7) == (None, None)
 
 
-def test_the_rule_remembers_the_state_before_a_score(workspace: Workspace) -> None:
+def test_a_policy_remembers_the_target_before_a_score(workspace: Workspace) -> None:
     def target(hours: int, state: str) -> dict[str, object]:
         return {
             "vault_id": "mixed", "as_of": AS_OF + timedelta(hours=hours), "issued_at": AS_OF, "valid_until": AS_OF,
@@ -61,6 +62,7 @@ def test_the_rule_remembers_the_state_before_a_score(workspace: Workspace) -> No
         }  # fmt: skip
 
     workspace.warehouse.append_table(RISK_TARGET_ALLOCATIONS, [target(0, "risk_on"), target(1, "risk_off")])
-    assert latest_state(workspace.warehouse, "mixed", AS_OF) is None
-    assert latest_state(workspace.warehouse, "mixed", AS_OF + timedelta(hours=1)) is PolicyState.RISK_ON
-    assert latest_state(workspace.warehouse, "mixed", AS_OF + timedelta(hours=2)) is PolicyState.RISK_OFF
+    weights = {"USDC": Decimal(1)}
+    assert last_wanted(workspace.warehouse, "mixed", AS_OF) == (None, None)
+    assert last_wanted(workspace.warehouse, "mixed", AS_OF + timedelta(hours=1)) == (PolicyState.RISK_ON, weights)
+    assert last_wanted(workspace.warehouse, "mixed", AS_OF + timedelta(hours=2)) == (PolicyState.RISK_OFF, weights)
