@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,12 +95,24 @@ class Bars:
     def __iter__(self) -> Iterator[Bar]:
         return (self.bar(i) for i in range(len(self)))
 
-    @property
+    @cached_property
+    def filled(self) -> FloatArray:
+        """(n, k) prices with each gap closed by the price before it."""
+        rows = np.arange(len(self))[:, None]
+        seen = np.maximum.accumulate(np.where(np.isnan(self.prices), 0, rows), axis=0)
+        return np.take_along_axis(self.prices, seen, axis=0)
+
+    @cached_property
+    def priced(self) -> BoolArray:
+        """(n,) whether every leg had a print of its own."""
+        return np.asarray(np.isfinite(self.prices).all(axis=1))
+
+    @cached_property
     def times_us(self) -> NDArray[np.int64]:
         """(n,) closes in microseconds since 1970."""
         return self.close_at.astype("datetime64[us]").astype(np.int64)
 
-    @property
+    @cached_property
     def days(self) -> NDArray[np.int64]:
         """(n,) UTC day of each bar in days since 1970: a bar that closes at midnight ends the day before."""
         return (self.times_us - 1) // DAY_US
@@ -131,10 +144,3 @@ def moment(time_us: int) -> datetime:
 def microseconds(time: datetime) -> int:
     """Aware datetime -> microseconds since 1970."""
     return (time - _EPOCH) // _MICROSECOND
-
-
-def filled_forward(prices: FloatArray) -> FloatArray:
-    """(n, k) prices with each gap closed by the price before it; the first row is complete."""
-    rows = np.arange(len(prices))[:, None]
-    seen = np.maximum.accumulate(np.where(np.isnan(prices), 0, rows), axis=0)
-    return np.take_along_axis(prices, seen, axis=0)

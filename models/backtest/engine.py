@@ -59,10 +59,10 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a bar left behind: dollars and weights after the fill, the fill and the tick if there were any."""
+    """What a bar left behind: the vault after the fill, at the newest prices there are, the fill if there was one, and
+    the tick."""
 
-    equity_usd: Decimal
-    weights: dict[str, Decimal]
+    state: VaultState
     trade: Trade | None
     tick: Tick
 
@@ -106,9 +106,10 @@ class Engine:
         """
         self._see(bar, score)
         trade = self._fill(bar)
-        tick = self._tick(bar, score)
         values = values_of(self._units, self._prices)
-        return Step(sum(values.values(), ZERO), weights_of(values), trade, tick)
+        state = VaultState(self._vault.id, weights_of(values), sum(values.values(), ZERO))
+        tick = self._tick(bar, score, state if bar.is_priced else None)
+        return Step(state, trade, tick)
 
     def _see(self, bar: Bar, score: Score | None) -> None:
         if score is not None and max(score.as_of, score.issued_at) > bar.close_at:
@@ -151,11 +152,10 @@ class Engine:
             bar.fill_share,
         )
 
-    def _tick(self, bar: Bar, score: Score | None) -> Tick:
+    def _tick(self, bar: Bar, score: Score | None, state: VaultState | None) -> Tick:
         last = self._last
         target = self._strategy.target(Moment(bar.index, bar.close_at, score, self._history, last))
         self._last = target
-        state = self._state() if bar.is_priced else None
         history = self._bound_by(bar.close_at)
         decision = self._decide(bar, score, target, state, history)
         if decision is not None and decision.weights is not None and state is not None:
@@ -195,10 +195,6 @@ class Engine:
         due = bar.index + self._execution.latency_bars
         self._sent = Sent(order, bar.index, bar.close_at, decision.turnover, due)
         self._acted_on = target.as_of
-
-    def _state(self) -> VaultState:
-        values = values_of(self._units, self._prices)
-        return VaultState(self._vault.id, weights_of(values), sum(values.values(), ZERO))
 
     def _bound_by(self, now: datetime) -> ActionHistory:
         while self._actions and self._actions[0][0] <= now - DAY:

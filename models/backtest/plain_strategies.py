@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from models.allocation.policy import stable_leg
 from models.allocation.weights import ONE, QUANTUM
-from models.backtest.bars import Bars, filled_forward
+from models.backtest.bars import Bars
 from models.backtest.mixes import as_row
 from models.backtest.strategy import FloatTargets, Moment
 from models.backtest.tape import ScoreTape
@@ -92,15 +92,14 @@ class Rebalanced:
         return _target(self.vault, moment, weights, self.name)
 
     def targets(self, bars: Bars, tape: ScoreTape) -> FloatTargets:
-        prices = filled_forward(bars.prices)
-        out, usable = np.empty(prices.shape), np.zeros(len(bars), dtype=np.bool_)
-        now, known = as_row(self.vault, self.start), False
-        for t in range(len(bars)):
-            if self._is_due(t):
-                weights = self._weights(prices[t - self.lookback_bars : t + 1])
-                if weights is not None:
-                    now, known = as_row(self.vault, weights), True
-            out[t], usable[t] = now, known
+        out = np.tile(as_row(self.vault, self.start), (len(bars), 1))
+        usable = np.zeros(len(bars), dtype=np.bool_)
+        row: FloatArray | None = None
+        for t in range(self.lookback_bars, len(bars), self.every_bars):
+            weights = self._weights(bars.filled[t - self.lookback_bars : t + 1])
+            row = row if weights is None else as_row(self.vault, weights)
+            if row is not None:
+                out[t : t + self.every_bars], usable[t : t + self.every_bars] = row, True
         return FloatTargets(out, usable, bars.times_us)
 
     def _is_due(self, bar: int) -> bool:

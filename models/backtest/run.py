@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.allocation.policy import check_vault, stable_leg
-from models.backtest.bars import Bars, filled_forward
+from models.backtest.bars import Bars
 from models.backtest.engine import Engine, Execution
 from models.backtest.kernel import simulate
 from models.backtest.mixes import as_row
@@ -51,8 +51,8 @@ def run(
     return _course(
         strategy,
         bars,
-        np.array([float(step.equity_usd) for step in steps]),
-        np.array([as_row(strategy.vault, step.weights) for step in steps]),
+        np.array([float(step.state.tvl_usd) for step in steps]),
+        np.array([as_row(strategy.vault, step.state.weights) for step in steps]),
         tuple(step.trade for step in steps if step.trade is not None),
         tuple(step.tick for step in steps),
     )
@@ -75,8 +75,8 @@ def run_targets(strategy: Strategy, bars: Bars, targets: FloatTargets, execution
     nothing = np.zeros((1, len(bars.symbols)))
     fill_share = np.ones(n) if bars.fill_share is None else bars.fill_share
     equity, weights, fill_bars, fills = simulate(
-        filled_forward(bars.prices),
-        np.asarray(np.isfinite(bars.prices).all(axis=1)),
+        bars.filled,
+        bars.priced,
         bars.times_us,
         targets.weights,
         targets.usable,
