@@ -6,7 +6,7 @@ A tick holds everything that the answer rested on, so that the same functions ca
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -90,6 +90,30 @@ class BacktestRun:
     @property
     def cost_usd(self) -> float:
         return float(sum(trade.cost_usd for trade in self.trades))
+
+    def between(self, first_day: int, last_day: int) -> BacktestRun:
+        """The part whose daily returns are those of days `first_day` to `last_day` (since 1970), without ticks.
+
+        The last bar before `first_day` stays as the base of the first return; the days are cut to those there are.
+        """
+        start = max(int(np.searchsorted(self.days, first_day)) - 1, 0)
+        stop = int(np.searchsorted(self.days, last_day, side="right"))
+        trades = (
+            replace(trade, decided_bar=trade.decided_bar - start, bar=trade.bar - start)
+            for trade in self.trades
+            if start < trade.bar < stop
+        )
+        part = slice(start, stop)
+        return BacktestRun(
+            self.strategy,
+            self.symbols,
+            self.close_at[part],
+            self.days[part],
+            self.equity_usd[part],
+            self.weights[part],
+            self.exposure[part],
+            tuple(trades),
+        )
 
     def daily(self) -> tuple[IntArray, FloatArray]:
         """Days (m,) and equity (m,) in dollars at the last bar of each."""
