@@ -25,7 +25,7 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class StrategyReport:
-    """One strategy. `turnover_a_year`: shares of the vault; `cost_a_year`: fraction of the mean equity; `benchmark`:
+    """One strategy. `turnover_a_year`, `cost_a_year`: shares of the vault, summed over the trades; `benchmark`:
     the run it is compared with in `Report.intervals.less`."""
 
     name: str
@@ -126,7 +126,7 @@ def _strategy(
         figures(returns),
         run.mean_exposure,
         run.turnover / run.years,
-        run.cost_usd / float(run.equity_usd.mean()) / run.years,
+        sum(trade.cost_usd / float(run.equity_usd[trade.bar - 1]) for trade in run.trades) / run.years,
         done,
         len(run.trades) - done,
         deflated_sharpe(returns, sharpes),
