@@ -105,8 +105,9 @@ def raw_correlation(ret: FloatArray, weights: FloatArray, least: int = MIN_COMMO
     seen, x = there.astype(float), np.where(there, ret, 0.0)
     own = _pairs(x**2, weights, seen)  # [i, j]: sum of squares of i over the days it has in common with j
     known = (seen.T @ seen >= least) & (own > 0) & (own.T > 0)
-    scale = np.sqrt(np.where(known, own, 1.0))
-    return np.asarray(np.where(known, _pairs(x, weights, x) / (scale * scale.T), np.nan))
+    scale, product = np.sqrt(np.where(known, own, 1.0)), _pairs(x, weights, x)
+    product = (product + product.T) / 2  # the same to the last bit on both sides of the diagonal
+    return np.asarray(np.where(known, product / (scale * scale.T), np.nan))
 
 
 def by_label(

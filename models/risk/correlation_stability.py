@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from arch.bootstrap import StationaryBootstrap
 from numpy.typing import NDArray
 
-from models.risk.correlation import MIN_COMMON_DAYS, Correlation, raw_correlation
+from models.risk.correlation import MIN_COMMON_DAYS, Correlation
 
 FloatArray = NDArray[np.float64]
 
@@ -68,16 +67,37 @@ def interval(
     Notes
     -----
     Days are drawn in blocks (stationary bootstrap, Politis & Romano 1994, 10 days on average), all names together and
-    each with its holes; weights stay in their places, so the newest draw counts as the newest day does.
+    each with its holes; weights belong to places, so the day that is drawn last counts as the newest one does.
     """
-    k = ret.shape[1]
-    w = np.ones(len(ret)) if weights is None else weights
-    found = np.empty((draws, k, k))
-    bootstrap = StationaryBootstrap(MEAN_BLOCK_DAYS, ret, seed=rng)
-    for draw, (sample, _) in enumerate(bootstrap.bootstrap(draws)):
-        found[draw] = raw_correlation(np.asarray(sample[0]), w, least)
-    often = np.isfinite(found).mean(axis=0) > 0.5
-    ends = [np.full((k, k), np.nan) for _ in INTERVAL]
-    for end, probability in zip(ends, INTERVAL, strict=True):
-        end[often] = np.nanquantile(found[:, often], probability, axis=0)
+    n, k = ret.shape
+    w = np.ones(n) if weights is None else weights
+    times, weight = _drawn_days(n, w, rng, draws)
+    there = np.isfinite(ret)
+    x, (i, j) = np.where(there, ret, 0.0), np.triu_indices(k, 1)
+    both = (there[:, i] & there[:, j]).astype(float)
+    # A draw changes only how much each day counts: three sums for all draws and pairs at once.
+    product, first, second = (weight @ part for part in (x[:, i] * x[:, j], x[:, i] ** 2 * both, x[:, j] ** 2 * both))
+    known = (times @ both >= least) & (first > 0) & (second > 0)
+    r = np.where(known, product / np.sqrt(np.where(known, first * second, 1.0)), np.nan)
+    often = known.mean(axis=0) > 0.5
+    ends = []
+    for probability in INTERVAL:
+        end = np.where(np.eye(k, dtype=bool), 1.0, np.nan)
+        end[i[often], j[often]] = np.nanquantile(r[:, often], probability, axis=0)
+        ends.append(np.where(np.isnan(end), end.T, end))
     return ends[0], ends[1]
+
+
+def _drawn_days(n: int, weights: FloatArray, rng: np.random.Generator, draws: int) -> tuple[FloatArray, FloatArray]:
+    """(draws, n) how often each day was drawn, and the sum of the weights of the places it was drawn for."""
+    begins = rng.random((draws, n)) < 1.0 / MEAN_BLOCK_DAYS
+    begins[:, 0] = True
+    place = np.broadcast_to(np.arange(n), (draws, n))
+    block = np.maximum.accumulate(np.where(begins, place, 0), axis=1)
+    start = np.take_along_axis(rng.integers(0, n, (draws, n)), block, axis=1)
+    day = (start + place - block) % n
+    times, weight = np.zeros((draws, n)), np.zeros((draws, n))
+    row = np.arange(draws)[:, None]
+    np.add.at(times, (row, day), 1.0)
+    np.add.at(weight, (row, day), np.broadcast_to(weights, (draws, n)))
+    return times, weight

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from arch.bootstrap import StationaryBootstrap
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -17,7 +18,7 @@ from models.risk.correlation import (
     exponential_weights,
     raw_correlation,
 )
-from models.risk.correlation_stability import change, first_eigenvalue_share, interval
+from models.risk.correlation_stability import MEAN_BLOCK_DAYS, change, first_eigenvalue_share, interval
 
 NAMES = ("a", "b", "c", "d")
 
@@ -160,3 +161,15 @@ def test_the_interval_widens_with_fading_weights_and_skips_missing_pairs() -> No
     assert fading[1][0, 1] - fading[0][0, 1] > 1.2 * (high[0, 1] - low[0, 1])
     assert np.isnan(low[0, 2])
     assert np.isnan(high[2, 1])
+
+
+def test_the_interval_is_the_bootstrap_of_arch() -> None:
+    ret = _returns(200, 9, k=3)
+    ret[:50, 2] = np.nan
+    weights = exponential_weights(200)
+    low, high = interval(ret, np.random.default_rng(2), weights, draws=2000)
+    drawn = [
+        raw_correlation(np.asarray(sample[0]), weights)[0, 2]
+        for sample, _ in StationaryBootstrap(MEAN_BLOCK_DAYS, ret, seed=3).bootstrap(2000)
+    ]
+    assert (low[0, 2], high[2, 0]) == pytest.approx(tuple(np.nanquantile(drawn, [0.05, 0.95])), abs=0.02)
