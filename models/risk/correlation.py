@@ -86,9 +86,8 @@ def correlation(
     r = raw_correlation(ret, w, least)
     known, off = np.isfinite(r), ~np.eye(len(names), dtype=bool)
     r = np.where(known, r, 0.0)
-    own = _pairs(squares, w, seen)
-    total = np.where(known, _pairs(seen, w, seen), 1.0)
-    fourth = _pairs(squares, w, squares) * total / np.where(known, own * own.T, 1.0)
+    own, total = (np.where(known, sums, 1.0) for sums in (_pairs(squares, w, seen), _pairs(seen, w, seen)))
+    fourth = _pairs(squares, w, squares) / own / own.T * total
     noise = np.where(known, (fourth - r**2) * _pairs(seen, w**2, seen) / total**2, 0.0)
     signal = float((r[off] ** 2).sum())
     shrinkage = min(1.0, max(0.0, float(noise.sum())) / signal) if signal > 0 else 1.0
