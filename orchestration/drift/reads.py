@@ -121,7 +121,7 @@ def told(warehouse: Warehouse, series: Sequence[str], now: datetime) -> pd.DataF
         ),
         said as (
             select series, horizon_days, as_of, rv_forecast, p_spike, 1 as place, issued_at from {ML_PREDICTIONS}
-            where series = any(:series) and issued_at <= :now
+            where series = any(:series) and issued_at <= :now and role = 'champion'
             union all
             select w.series, w.horizon_days, w.issued_at, w.rv_forecast, w.p_spike, 2, w.issued_at
             from {ML_WALK_FORWARD} as w join newest on newest.evaluation_id = w.evaluation_id
