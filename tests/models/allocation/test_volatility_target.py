@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal as D
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.allocation.policy import POLICY_VERSIONS, PolicyError, check_vault, decide, propose_target
@@ -80,6 +80,7 @@ def test_the_first_stable_leg_takes_what_is_left_and_another_keeps_its_share() -
     assert scaled(risky, D("1.3"), stable) == full
 
 
+@settings(deadline=None)
 @given(st.floats(1e-6, 50.0), st.floats(0.01, 2.0))
 def test_weights_are_an_allocation_at_any_forecast(sigma: float, target: float) -> None:
     vault = replace(VAULT, limits=replace(LIMITS, target_sigma_ann=target))

@@ -10,6 +10,7 @@ from decimal import Decimal as D
 import numpy as np
 import pytest
 
+from models.backtest.bars import Bars
 from models.backtest.comparison import EPOCH, Window, by_regime, equal_exposure_mix, in_windows
 from models.backtest.costs import Costs
 from models.backtest.engine import Execution
@@ -20,6 +21,7 @@ from models.backtest.records import BacktestRun
 from models.backtest.report import build
 from models.backtest.run import run_fast
 from models.backtest.score_strategies import ScorePolicy
+from models.backtest.strategy import FloatTargets
 from models.backtest.tape import ScoreTape
 from models.contracts.score import ScoreStatus
 from models.contracts.vault import VaultConfig
@@ -65,6 +67,20 @@ def test_a_strategy_without_timing_is_as_good_at_any_time() -> None:
     bars, tape = a_market(True)
     for strategy in (Hold(VAULT), ConstantMix(VAULT, {"USDC": D("0.5"), "BTC": D("0.5")})):
         assert set(circular_shifts(strategy, bars, tape, EXECUTION, shifts=20).p_value.values()) == {1.0}
+
+
+class ByTheHour(Hold):
+    """Out at noon, in at midnight: the same on every day."""
+
+    def targets(self, bars: Bars, tape: ScoreTape) -> FloatTargets:
+        is_noon = np.arange(len(bars)) % 2 == 0
+        held = np.where(is_noon, 0.0, 1.0)
+        return FloatTargets(np.column_stack([1 - held, held]), np.ones(len(bars), dtype=np.bool_), bars.times_us)
+
+
+def test_targets_move_by_whole_days() -> None:
+    bars, tape = a_market(True)
+    assert circular_shifts(ByTheHour(VAULT), bars, tape, EXECUTION, shifts=20).p_value["sharpe"] == 1.0
 
 
 def test_a_course_too_short_to_be_moved_says_so() -> None:

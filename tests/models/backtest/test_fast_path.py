@@ -57,7 +57,7 @@ def a_case(seed: int) -> Case:
     scores = [
         a_score(
             hour,
-            None if rng.random() < 0.05 else rng.uniform(40, 100),
+            rng.choice([None, 70.0, 79.5, 80.0, 69.9, 80.1]) if rng.random() < 0.4 else rng.uniform(40, 100),
             None if rng.random() < 0.05 else rng.uniform(0.1, 1.5),
             late_h=rng.choice([0.0, 0.0, 0.5, 3.0]),
             valid_h=rng.choice([0.5, 2.0, 9.0]),
@@ -98,7 +98,7 @@ def assert_equal(fast: BacktestRun, exact: BacktestRun) -> None:
     np.testing.assert_allclose(fast.exposure, exact.exposure, atol=2e-6)
     for name in ("planned", "turnover", "notional_usd", "cost_usd"):
         seen, expected = ([getattr(trade, name) for trade in part.trades] for part in (fast, exact))
-        np.testing.assert_allclose(seen, expected, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(seen, expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

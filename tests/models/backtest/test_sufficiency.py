@@ -82,7 +82,7 @@ def test_without_a_day_or_a_score_no_date_helps() -> None:
 offsets = st.integers(-20, 90)
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(
     st.sets(st.integers(0, 60), max_size=60),
     st.none() | offsets,
