@@ -14,14 +14,15 @@ from models.backtest.bars import Bars
 from models.backtest.comparison import EPOCH, Window, by_regime, equal_exposure_mix, in_windows
 from models.backtest.costs import Costs
 from models.backtest.engine import Execution
+from models.backtest.metrics import sharpe
 from models.backtest.placebo import circular_shifts
 from models.backtest.plain import as_plain
 from models.backtest.plain_strategies import ConstantMix, Hold
-from models.backtest.records import BacktestRun
+from models.backtest.records import BacktestRun, Trade
 from models.backtest.report import build
 from models.backtest.run import run_fast
 from models.backtest.score_strategies import ScorePolicy
-from models.backtest.strategy import FloatTargets
+from models.backtest.strategy import FloatTargets, Strategy
 from models.backtest.tape import ScoreTape
 from models.contracts.score import ScoreStatus
 from models.contracts.vault import VaultConfig
@@ -70,17 +71,26 @@ def test_a_strategy_without_timing_is_as_good_at_any_time() -> None:
 
 
 class ByTheHour(Hold):
-    """Out at noon, in at midnight: the same on every day."""
+    """Out at noon and in at midnight, or the other way round: the same on every day."""
+
+    out_at_noon = True
 
     def targets(self, bars: Bars, tape: ScoreTape) -> FloatTargets:
-        is_noon = np.arange(len(bars)) % 2 == 0
-        held = np.where(is_noon, 0.0, 1.0)
+        held = (np.arange(len(bars)) % 2 == (1 if self.out_at_noon else 0)).astype(float)
         return FloatTargets(np.column_stack([1 - held, held]), np.ones(len(bars), dtype=np.bool_), bars.times_us)
 
 
-def test_targets_move_by_whole_days() -> None:
+class InAtNoon(ByTheHour):
+    out_at_noon = False
+
+
+@pytest.mark.parametrize("strategy", [ByTheHour(VAULT), InAtNoon(VAULT)])
+def test_targets_move_by_whole_days(strategy: Strategy) -> None:
+    """Moved by half a day, one of the two would turn into the better other one."""
     bars, tape = a_market(True)
-    assert circular_shifts(ByTheHour(VAULT), bars, tape, EXECUTION, shifts=20).p_value["sharpe"] == 1.0
+    found = circular_shifts(strategy, bars, tape, EXECUTION, shifts=20)
+    own = sharpe(run_fast(strategy, bars, tape, EXECUTION).daily_returns()[1])
+    assert (found.p_value["sharpe"], found.median["sharpe"]) == (1.0, pytest.approx(float(own)))
 
 
 def test_a_course_too_short_to_be_moved_says_so() -> None:
@@ -145,6 +155,10 @@ def test_a_part_of_a_run_has_the_returns_of_its_days() -> None:
     assert part.trades
     assert all(part.days[trade.bar] >= FIRST_DAY + 100 for trade in part.trades)
     assert whole.between(0, 10**6).trades == whole.trades
+    # A trade at the bar that is the base of the first return is of the time before.
+    first, second = (Trade(bar - 1, bar, 0.1, 0.1, 1.0, 0.0, 1.0) for bar in (1, 2))
+    later = replace(SHORT, trades=(first, second)).between(FIRST_DAY + 1, FIRST_DAY + 2)
+    assert later.trades == (replace(second, decided_bar=0, bar=1),)
 
 
 def test_the_report_is_json_and_says_what_was_tried() -> None:

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 from models.backtest.bars import Bars
-from models.backtest.costs import Costs
+from models.backtest.costs import Costs, cost_rate
 from models.backtest.engine import Engine, Execution, LookAhead
+from models.backtest.holdings import order_to
 from models.backtest.plain_strategies import ConstantMix, Hold
 from models.backtest.records import BacktestRun
 from models.backtest.run import run, run_fast
 from models.backtest.score_strategies import ScorePolicy
 from models.contracts.score import Score, ScoreStatus
-from models.contracts.vault import Reason, Verdict
+from models.contracts.vault import Reason, VaultAsset, Verdict
 from tests.models.backtest.worlds import FREE, ONE_COIN, THREE_LEGS, a_score, coin, follows_volatility, hourly
 
 TEN_BPS = Execution(Costs(half_spread_bps=6.0, slippage_bps=4.0))
@@ -59,14 +60,21 @@ def test_a_purchase_pays_its_costs_out_of_what_it_spends() -> None:
 
 @pytest.mark.parametrize("engine", [run, run_fast])
 def test_purchases_shrink_alike_where_the_sales_brought_less_than_planned(engine: Callable[..., BacktestRun]) -> None:
-    mix = ConstantMix(replace(THREE_LEGS, limits=FREE), {"USDC": D(0), "BTC": D(0), "ETH": D(1)})
-    start = {"USDC": D(0), "BTC": D(1), "ETH": D(0)}
-    switch = _StartsAt(mix, start)
-    bars = hourly([[1, 10, 10], [1, 5, 10]], ("USDC", "BTC", "ETH"))
+    legs = (*THREE_LEGS.assets, VaultAsset("XLM", "XLM", D(0)))
+    vault = replace(THREE_LEGS, assets=legs, limits=FREE)
+    mix = ConstantMix(vault, {"USDC": D(0), "BTC": D(0), "ETH": D("0.75"), "XLM": D("0.25")})
+    switch = _StartsAt(mix, {"USDC": D(0), "BTC": D(1), "ETH": D(0), "XLM": D(0)})
+    bars = hourly([[1, 10, 10, 10], [1, 5, 10, 10]], ("USDC", "BTC", "ETH", "XLM"))
     result = engine(switch, bars, (), TEN_BPS)
-    # Planned: a million out of BTC into ETH. It brings 499,500, which buys ETH for 499,000.5.
+    # Planned: a million out of BTC. It brings 499,500, which buys ETH and XLM for 499,000.5.
     assert result.equity_usd[-1] == pytest.approx(499_500 * 0.999)
-    assert result.weights[-1].tolist() == pytest.approx([0, 0, 1])
+    assert result.weights[-1].tolist() == pytest.approx([0, 0, 0.75, 0.25])
+
+
+def test_a_leg_that_is_left_is_left_wholly() -> None:
+    units, prices = {"USDC": D(0), "BTC": D(1) / D(3)}, {"USDC": D(1), "BTC": D(7)}
+    order = order_to({"USDC": D(1), "BTC": D(0)}, {"USDC": D("0.1"), "BTC": D("0.9")}, units, prices, "USDC")
+    assert order.sell == {"BTC": units["BTC"]}
 
 
 class _StartsAt:
@@ -181,6 +189,20 @@ def test_impact_grows_with_the_square_root_of_the_trade() -> None:
     assert result.trades[0].cost_usd == pytest.approx(15_000)
     with pytest.raises(ValueError, match="depth"):
         run(ON_OFF, coin([100] * 3), (), execution)
+
+
+@pytest.mark.parametrize(
+    ("kappa", "notional", "depth", "expected"),
+    [
+        (0.0, 1e6, 0.0, 0.001),  # no impact: depth is not read
+        (0.7, 0.0, 0.0, 0.001),
+        (0.7, 1e6, 4e6, 0.015),
+        (0.7, 1e6, 0.0, 1.0),  # nothing to trade against
+        (0.7, 1e12, 1.0, 1.0),  # never more than all of it
+    ],
+)
+def test_cost_of_a_dollar(kappa: float, notional: float, depth: float, expected: float) -> None:
+    assert cost_rate(0.001, kappa, notional, 0.04, depth) == pytest.approx(expected)
 
 
 def test_a_depeg_of_the_stable_leg_is_a_loss() -> None:

@@ -85,7 +85,7 @@ STRATEGIES: dict[str, Callable[[VaultConfig], Strategy]] = {
     "hold": Hold,
     "constant mix": lambda vault: ConstantMix(vault, at_exposure(vault, 0.6)),
     "1/N": lambda vault: ConstantMix(vault, equal_risky(vault)),
-    "inverse volatility": lambda vault: Rebalanced(vault, inverse_volatility, 24, 12, "inverse_volatility"),
+    "inverse volatility": lambda vault: Rebalanced(vault, inverse_volatility, 25, 12, "inverse_volatility"),
 }
 
 
