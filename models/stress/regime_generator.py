@@ -1,8 +1,8 @@
 """Regime generator: paths that no sample has seen, from a chain of volatility states with clustering inside them.
 
 A state sets the level of variance for months, a GJR-GARCH moves it for days, shocks are residuals of rows of the same
-state. A chain alone misses how returns cluster (a Gaussian one matches 11 of 16 stylised facts of a coin, a GARCH alone
-15 but not the long memory). Assets share states and rows, so that they fall together. The compiled part is in
+state. A chain alone misses how returns cluster from day to day, a GARCH alone how long volatility stays. Assets share
+states and rows, so that they fall together. The compiled part is in
 `regime_kernels.py`.
 """
 
