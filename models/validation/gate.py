@@ -23,7 +23,7 @@ import pandas as pd
 from models.validation.by_regime import floor_of
 from models.validation.confidence_set import confidence_set
 from models.validation.evaluation import best_baseline, comparable, panel_losses
-from models.validation.fitness import unfit
+from models.validation.fitness import classifier_worth, unfit
 from models.validation.losses import diebold_mariano
 from models.volatility.combination import Combination
 from models.volatility.ewma import Ewma
@@ -72,7 +72,8 @@ def decide(walk_forward: pd.DataFrame, other: pd.DataFrame | None = None) -> Gat
     losses = panel_losses(rows)
     refused = _refused(rows, horizon) if len(losses) >= MIN_DATES else {}
     decision = choose(losses, panel_losses(rows, "loss_uncapped"), horizon, elsewhere, refused)
-    return replace(decision, reasons=(*decision.reasons, *_left_out(walk_forward, rows)))
+    worth = classifier_worth(rows[rows["model"] == decision.champion])
+    return replace(decision, reasons=(*decision.reasons, *worth, *_left_out(walk_forward, rows)))
 
 
 def choose(

@@ -64,14 +64,14 @@ class Bundle:
     known_until: pd.Timestamp
     features: tuple[str, ...]
     forecaster: Forecaster
-    spikes: SpikeClassifier | None  # beside the combination of a pool
+    spikes: SpikeClassifier | None  # beside any champion of a pool
     laws: Mapping[str, SeriesLaws]
     seen: Seen | None  # what training saw; None where that was too little to say
 
     @property
     def needs_panel(self) -> bool:
         """Whether a forecast of one series reads the others: then give the rows of all, also to score one."""
-        return reads_panel(self.champion, self.kind)
+        return self.spikes is not None or reads_panel(self.champion, self.kind)
 
     def predict(self, rows: pd.DataFrame, now: pd.Timestamp | None = None) -> pd.DataFrame:
         """Prediction at the latest row of every series.

@@ -51,10 +51,9 @@ def fit_bundle(
     known_until = max(grid.as_of[-1] for grid in panel.grids.values())
     forecaster = make(champion, kind, horizon_days, parts=_parts(walk_forward))
     forecaster.fit(panel, known_until)
-    spikes = None
     if isinstance(forecaster, Combination):
         forecaster.learn(panel, _paths(walk_forward, panel, tuple(forecaster.parts), horizon_days))
-        spikes = _spike_classifier(own, panel, known_until, horizon_days)
+    spikes = _spike_classifier(own, panel, known_until, horizon_days)
     forecasts = {str(series): part for series, part in own.groupby("series")}
     laws = {
         series: _fit_laws(grid, panel, horizon_days, forecasts[series])

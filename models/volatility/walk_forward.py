@@ -61,9 +61,9 @@ def walk_forward(
     One row per (model, series, origin): `model`, `series`, `horizon_days`, `origin` (date), `as_of`, `issued_at`
     (= as_of), `known_at` (when the outcome is known, embargo included; NaT while open), `rv_forecast`, `realised` (NaN
     while open), `threshold`, `p_spike`, `score`, `var99`, `es99` (horizon of one day only), `ret_next`, `managed`,
-    `scored`, `p_direct` (of the spike classifier, for the combination of a pool; else NaN). `scored` marks origins past
-    the protocol's warm-up: only they are compared and published; the earlier ones feed the error laws. Rows without
-    a forecast are left out, so a panel of short series has none.
+    `scored`, `p_direct` (of the pool's spike classifier; NaN where there is none), `p_law` (what `p_spike` would be
+    without it). `scored` marks origins past the protocol's warm-up: only they are compared and published; the earlier
+    ones feed the error laws. Rows without a forecast are left out, so a panel of short series has none.
 
     Raises
     ------
@@ -89,9 +89,7 @@ def walk_forward(
         paths[Combination.name] = combined_paths(built, {name: paths[name] for name in names[:pooled]}, horizon_days)
 
     def frames_of(member: str) -> Callable[[], pd.DataFrame]:
-        return partial(
-            _frames, built, member, paths[member], horizon_days, direct if member == Combination.name else {}
-        )
+        return partial(_frames, built, member, paths[member], horizon_days, direct)
 
     return pd.concat(run([frames_of(member) for member in names]), ignore_index=True)
 
@@ -199,7 +197,8 @@ def _frame(
 ) -> pd.DataFrame:
     grid, protocol = panel.grids[series], panel.protocol
     outcomes = outcomes_of(grid, panel.kind, protocol, horizon_days)
-    _, probability = spike_probabilities(outcomes, forecast, protocol, direct)
+    _, by_law = spike_probabilities(outcomes, forecast, protocol)
+    probability = by_law if direct is None else spike_probabilities(outcomes, forecast, protocol, direct)[1]
     var = es = np.full(len(grid), np.nan)
     if horizon_days == 1:
         var, es, _ = tail_path(grid.ret, forecast, adaptive_step(panel.kind))
@@ -224,6 +223,7 @@ def _frame(
             "managed": outcomes.managed,
             "scored": np.arange(len(grid)) >= protocol.warm_up,
             "p_direct": np.nan if direct is None else direct,
+            "p_law": by_law,
         }
     )
     return out[np.isfinite(forecast)]

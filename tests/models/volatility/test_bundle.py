@@ -15,10 +15,15 @@ from models.volatility.walk_forward import walk_forward
 NUMBERS = ["rv_forecast", "p_spike", "score", "sigma_ann", "var99", "es99", "rv_low", "rv_high"]
 
 
+@pytest.fixture(scope="module")
+def pool(daily: pd.DataFrame) -> pd.DataFrame:
+    return walk_forward(daily, SeriesKind.CANDLES, 1, MEMBERS)
+
+
 @pytest.fixture(scope="module", params=MEMBERS)
-def bundle(request: pytest.FixtureRequest, daily: pd.DataFrame) -> Bundle:
-    members = MEMBERS if request.param == "combination" else [request.param]
-    frame = walk_forward(daily, SeriesKind.CANDLES, 1, members)
+def bundle(request: pytest.FixtureRequest, daily: pd.DataFrame, pool: pd.DataFrame) -> Bundle:
+    alone = request.param != "combination"
+    frame = walk_forward(daily, SeriesKind.CANDLES, 1, [request.param]) if alone else pool
     return fit_bundle(daily, SeriesKind.CANDLES, 1, request.param, frame)
 
 
@@ -66,6 +71,20 @@ def test_a_pooled_champion_says_when_it_misses_the_other_series(bundle: Bundle, 
         assert alone["reasons"] == ("the market state rests on 1 of 3 series",)
     else:
         assert alone[NUMBERS].equals(together[NUMBERS])
+
+
+def test_a_baseline_of_a_pool_speaks_with_its_classifier(
+    plain: Bundle, pool: pd.DataFrame, daily: pd.DataFrame, tmp_path: Path
+) -> None:
+    fitted = fit_bundle(daily, SeriesKind.CANDLES, 1, "log_har", pool)
+    assert fitted.needs_panel
+    assert not plain.needs_panel
+    mixed, alone = fitted.predict(daily), plain.predict(daily)
+    same = ["rv_forecast", "sigma_ann", "var99", "es99", "rv_low", "rv_high", "drivers"]
+    pd.testing.assert_frame_equal(mixed[same], alone[same], check_exact=True)
+    assert (mixed["p_spike"] != alone["p_spike"]).all()
+    fitted.save(tmp_path)
+    pd.testing.assert_frame_equal(load_bundle(tmp_path).predict(daily), mixed, check_exact=True)
 
 
 def test_past_predictions_do_not_depend_on_later_rows(plain: Bundle, daily: pd.DataFrame) -> None:
