@@ -60,8 +60,9 @@ def loss_ratio(walk_forward: pd.DataFrame, models: Sequence[str], baseline: str)
         axes.spines[["top", "right"]].set_visible(False)
     parts[0].axhline(MAX_RATIO, color="black", lw=0.8, ls="--", label=f"{MAX_RATIO:g}")
     parts[0].set_title(f"Means of {window} dates: a challenger gives way above {MAX_RATIO:g}, if that is beyond chance")
-    parts[0].legend(frameon=False, ncols=3)
     parts[-1].set_xlabel("origin")
+    lines, names = parts[0].get_legend_handles_labels()
+    figure.legend(lines, names, loc="outside lower center", frameon=False, ncols=len(names))
     return figure
 
 
