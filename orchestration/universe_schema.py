@@ -185,7 +185,7 @@ class VaultEntry(Part):
     contract: ContractId | None
     assets: tuple[AssetEntry, ...] = Field(min_length=2)
     limits: LimitsEntry
-    policy: PolicyName = PolicyName.ON_OFF
+    policy: PolicyName = PolicyName.VOLATILITY_TARGET
 
     @model_validator(mode="after")
     def _whole(self) -> VaultEntry:
@@ -199,7 +199,8 @@ class VaultEntry(Part):
             raise ValueError(f"assets: base weights add up to {total}, not 1")
         if self.policy is PolicyName.VOLATILITY_TARGET and self.limits.target_sigma_ann is None:
             raise ValueError(
-                "policy voltarget needs limits.target_sigma_ann: the volatility that is wanted of the vault"
+                "policy voltarget (the default) needs limits.target_sigma_ann: the volatility that is wanted of the "
+                "vault; write it, or policy: onoff"
             )
         if self.network != "devnet":
             lacking = ["the vault"] * (self.contract is None) + [a.symbol for a in self.assets if a.contract is None]

@@ -1,8 +1,8 @@
 """The allocation policies: from a score to a target, and from a target to a decision. Backtest, stress and keeper call
 these very functions.
 
-A vault names its policy. ON_OFF, the default, moves between base weights and the stable leg; VOLATILITY_TARGET scales
-the base weights down (`models.allocation.volatility_target`). `decide` is the same for both.
+A vault names its policy. VOLATILITY_TARGET, the default, scales the base weights down
+(`models.allocation.volatility_target`); ON_OFF moves between them and the stable leg. `decide` is the same for both.
 
 Pure: the time comes in, nothing is read or stored. Safety that concerns a chain, a network or an operator (kill
 switch, data mode, roles) belongs to `keeper.decision`, which calls `decide` after its own guards.
@@ -33,7 +33,6 @@ from models.contracts.vault import (
 
 # Stored with every target and decision; the keeper refuses a target of another version than its vault's policy has.
 POLICY_VERSIONS = {PolicyName.ON_OFF: "onoff-1", PolicyName.VOLATILITY_TARGET: "voltarget-1"}
-POLICY_VERSION = POLICY_VERSIONS[PolicyName.ON_OFF]
 
 
 class PolicyError(ValueError):

@@ -10,7 +10,10 @@ from enum import StrEnum
 
 
 class PolicyName(StrEnum):
-    """Rules that turn a score into a target (`models.allocation.policy`). Written in the universe file."""
+    """Rules that turn a score into a target (`models.allocation.policy`). Written in the universe file.
+
+    The volatility target is the default because it dominates the other rule where both were tried: the same return
+    given up, more of the tail avoided (docs/backtest.md)."""
 
     ON_OFF = "onoff"  # base weights, or everything in the stable leg above the score
     VOLATILITY_TARGET = "voltarget"  # base weights scaled down so that the forecast volatility is the wanted one
@@ -66,7 +69,7 @@ class VaultConfig:
     contract: str | None
     assets: tuple[VaultAsset, ...]
     limits: VaultLimits
-    policy: PolicyName = PolicyName.ON_OFF
+    policy: PolicyName = PolicyName.VOLATILITY_TARGET
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from keeper.gateway import AssetFunds, StrategyFunds, SwapExactIn, Unwind, Vault
 from keeper.limits import KeeperLimits
 from keeper.trades import MissingPrice, outside_bounds, plan_trades, state_of
 from models.allocation.weights import weights_of
-from models.contracts.vault import VaultAsset, VaultConfig, VaultLimits
+from models.contracts.vault import PolicyName, VaultAsset, VaultConfig, VaultLimits
 
 VAULT = VaultConfig(
     "v",
@@ -26,6 +26,7 @@ VAULT = VaultConfig(
         VaultAsset("XLM", "XLM", D("0.2"), contract="xlm"),
     ),
     VaultLimits(max_step=D(1)),
+    PolicyName.ON_OFF,
 )
 PRICES = {"BTC": D(100), "XLM": D("0.5")}
 LIMITS = KeeperLimits()

@@ -21,9 +21,9 @@ from keeper.devnet.vault_model import VaultModel
 from keeper.keeper import Keeper
 from keeper.limits import KeeperLimits
 from keeper.store import KeeperStore
-from models.allocation.policy import POLICY_VERSION, weights_in
+from models.allocation.policy import POLICY_VERSIONS, weights_in
 from models.contracts.market import DataMode
-from models.contracts.vault import PolicyState, Target, VaultAsset, VaultConfig, VaultLimits
+from models.contracts.vault import PolicyName, PolicyState, Target, VaultAsset, VaultConfig, VaultLimits
 
 MARKET_NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PRICES = {"BTC": Decimal("90000"), "XLM": Decimal("0.25"), "cNGN": Decimal("1") / Decimal("1500")}
@@ -42,6 +42,7 @@ def a_vault(vault_id: str = "mixed", limits: VaultLimits | None = None) -> Vault
             VaultAsset("cNGN", "USDNGN:official", Decimal("0.1"), invert=True),
         ),
         limits=limits or VaultLimits(max_step=Decimal("0.8")),
+        policy=PolicyName.ON_OFF,
     )
 
 
@@ -114,5 +115,5 @@ def a_row(
     as_of: datetime = MARKET_NOW,
     mode: DataMode = DataMode.SIMULATED,
 ) -> TargetInput:
-    target = Target(vault.id, as_of, state, weights_in(vault, state), ("test",), score, POLICY_VERSION)
+    target = Target(vault.id, as_of, state, weights_in(vault, state), ("test",), score, POLICY_VERSIONS[vault.policy])
     return TargetInput(target, as_of + timedelta(hours=2), mode, 0.0, PRICES, "har-1")

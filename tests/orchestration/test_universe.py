@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,8 @@ def test_the_shipped_file_names_its_series_and_vaults() -> None:
     (vault,) = UNIVERSE.vaults
     assert [a.series for a in vault.assets] == [None, "USDNGN:official", "USDKES:official", "BTC", "ETH", "XLM"]
     assert sum(a.base_weight for a in vault.assets) == 1
-    assert vault.limits == VaultLimits(), "the file and the documented defaults say the same"
+    of_its_policy = {"target_sigma_ann": 0.28, "dead_zone": Decimal("0.10")}
+    assert vault.limits == replace(VaultLimits(), **of_its_policy), "else the file says what the defaults say"
 
 
 @pytest.mark.parametrize("mode", [DataMode.SIMULATED, DataMode.LIVE])
@@ -138,19 +140,19 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load_universe(tmp_path / "nowhere.yaml")
 
 
-def _follow_volatility(content: dict[str, Any]) -> None:
+def _move_all_or_nothing(content: dict[str, Any]) -> None:
     (vault,) = content["vaults"]
-    vault["policy"] = "voltarget"
-    vault["limits"]["target_sigma_ann"] = {"value": 0.35, "reason": "what the vault had in its calm half"}
+    vault["policy"] = "onoff"
+    del vault["limits"]["target_sigma_ann"]
 
 
-def test_a_vault_may_choose_the_volatility_target(tmp_path: Path) -> None:
-    (vault,) = load_universe(_write(tmp_path, _follow_volatility)).vaults
-    assert (vault.policy, vault.limits.target_sigma_ann) == (PolicyName.VOLATILITY_TARGET, 0.35)
+def test_a_vault_follows_its_volatility_or_chooses_the_on_off_rule(tmp_path: Path) -> None:
     (default,) = UNIVERSE.vaults
-    assert default.policy is PolicyName.ON_OFF
+    assert (default.policy, default.limits.target_sigma_ann) == (PolicyName.VOLATILITY_TARGET, 0.28)
+    (vault,) = load_universe(_write(tmp_path, _move_all_or_nothing)).vaults
+    assert (vault.policy, vault.limits.target_sigma_ann) == (PolicyName.ON_OFF, None)
 
 
 def test_a_volatility_target_needs_its_volatility(tmp_path: Path) -> None:
     with pytest.raises(UniverseError, match="target_sigma_ann"):
-        load_universe(_write(tmp_path, lambda content: content["vaults"][0].update(policy="voltarget")))
+        load_universe(_write(tmp_path, lambda content: content["vaults"][0]["limits"].pop("target_sigma_ann")))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.allocation.policy import (
-    POLICY_VERSION,
+    POLICY_VERSIONS,
     PolicyError,
     check_vault,
     decide,
@@ -24,6 +24,7 @@ from models.contracts.market import DataMode
 from models.contracts.score import Score, ScoreStatus
 from models.contracts.vault import (
     ActionHistory,
+    PolicyName,
     PolicyState,
     Reason,
     VaultAsset,
@@ -45,6 +46,7 @@ VAULT = VaultConfig(
         VaultAsset("cNGN", "USDNGN:official", D("0.3"), invert=True),
     ),
     limits=VaultLimits(),
+    policy=PolicyName.ON_OFF,
 )
 BASE = weights_in(VAULT, ON)
 SAFE = weights_in(VAULT, OFF)
@@ -281,4 +283,4 @@ def test_no_history_breaks_a_limit(raw: list[int], ticks: list[tuple[float | Non
 
 
 def test_the_version_is_part_of_every_target() -> None:
-    assert propose_target(VAULT, a_score(10.0), ON, NOW).policy_version == POLICY_VERSION
+    assert propose_target(VAULT, a_score(10.0), ON, NOW).policy_version == POLICY_VERSIONS[PolicyName.ON_OFF]

@@ -20,7 +20,7 @@ from models.backtest.score_strategies import ScorePolicy
 from models.backtest.strategy import FloatTargets, Moment, Strategy
 from models.backtest.tape import ScoreTape
 from models.contracts.score import Score, ScoreStatus
-from models.contracts.vault import Target, VaultAsset, VaultConfig, VaultLimits
+from models.contracts.vault import PolicyName, Target, VaultAsset, VaultConfig, VaultLimits
 from tests.models.backtest.worlds import a_score, follows_volatility, hourly
 
 HOURS = 160
@@ -76,7 +76,7 @@ def a_case(seed: int) -> Case:
     )
     costs = Costs(rng.uniform(0, 20), rng.uniform(0, 20), rng.choice([0.0, 0.7]))
     execution = Execution(costs, int(rng.integers(1, 4)), D(str(rng.choice([1e4, 1e6]))))
-    return Case(VaultConfig("mixed", "devnet", None, TWO_STABLE, limits), bars, scores, execution)
+    return Case(VaultConfig("mixed", "devnet", None, TWO_STABLE, limits, PolicyName.ON_OFF), bars, scores, execution)
 
 
 STRATEGIES: dict[str, Callable[[VaultConfig], Strategy]] = {

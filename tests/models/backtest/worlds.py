@@ -22,6 +22,7 @@ ONE_COIN = VaultConfig(
     None,
     (VaultAsset("USDC", None, D(0), stable=True), VaultAsset("BTC", "BTC", D(1))),
     FREE,
+    PolicyName.ON_OFF,
 )
 THREE_LEGS = VaultConfig(
     "mixed",
@@ -33,6 +34,7 @@ THREE_LEGS = VaultConfig(
         VaultAsset("ETH", "ETH", D("0.3")),
     ),
     VaultLimits(),
+    PolicyName.ON_OFF,
 )
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import Engine, text
 
-from models.contracts.vault import VaultAsset, VaultConfig, VaultLimits
+from models.contracts.vault import PolicyName, VaultAsset, VaultConfig, VaultLimits
 from orchestration.resources.vault import prices
 from orchestration.resources.warehouse import Warehouse
 from tests.orchestration.conftest import catalogue
@@ -22,6 +22,7 @@ VAULT = VaultConfig(
         VaultAsset("cNGN", "USDNGN:official", Decimal("0.2"), invert=True),
     ),
     VaultLimits(),
+    PolicyName.ON_OFF,
 )  # fmt: skip
 
 
