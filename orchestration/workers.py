@@ -6,17 +6,27 @@ and boosted trees hold a lock of their own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import pickle
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from models.contracts.running import IN_TURN, Runner
 from orchestration import quiet
-from orchestration.settings import SettingsError
+from orchestration.settings import PROJECT_ROOT, SettingsError
 
 Result = TypeVar("Result")
 
 WORTH_PROCESSES = 10_000  # rows of a panel: with fewer, work is done before a process has imported what it needs
+ROOMS = ("models", "keeper", "orchestration")  # what a task may import of ours
+NUMERICAL = ("numpy", "scipy", "pandas", "numba", "scikit-learn", "lightgbm", "arch")  # another version, another number
+ANSWERS_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +44,11 @@ class Processes:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """All CPUs of a Ray cluster; its machines have the same version of Ballast installed. `local`: one started here."""
+    """All CPUs of a Ray cluster, connected to at the first call and until the process ends.
+
+    `address`: `auto` or HOST:PORT on a machine of the cluster, ray://HOST:PORT from elsewhere, `local` for one that is
+    started here. Its machines need the packages; our code travels with the connection.
+    """
 
     address: str
 
@@ -44,18 +58,37 @@ class Cluster:
 
     def __call__(self, tasks: Sequence[Callable[[], Result]]) -> list[Result]:
         ray = self._connected()
-        remote = ray.remote(_called)
-        return list(ray.get([remote.remote(task) for task in tasks]))
+        called, here = ray.remote(_called_there), installed()
+        try:
+            answers = ray.get([called.remote(here, ray.cloudpickle.dumps(task)) for task in tasks])
+        except ray.exceptions.RayTaskError as error:
+            raise error.cause from error  # as it was raised; its traceback on the cluster stands above it
+        return [pickle.loads(answer) for answer in answers]
 
     def _connected(self) -> Any:
-        try:
-            import ray
-        except ModuleNotFoundError:
-            raise SettingsError(
-                "BALLAST_RAY_ADDRESS names a cluster, but ray is not installed: pip install 'ballast[distributed]'"
-            ) from None
-        if not ray.is_initialized():
-            ray.init(address=self.address, log_to_driver=False, logging_level="error", include_dashboard=False)
+        with quiet.libraries():
+            try:
+                import ray
+            except ModuleNotFoundError:
+                raise SettingsError(
+                    "BALLAST_RAY_ADDRESS names a cluster, but ray is not installed: pip install 'ballast[distributed]'"
+                ) from None
+            if not ray.is_initialized():
+                _refuse_silence(self.address)
+                try:
+                    with _kept_sigterm():
+                        ray.init(
+                            address=self.address,
+                            runtime_env={
+                                "py_modules": [str(PROJECT_ROOT / room) for room in ROOMS],
+                                "excludes": ["__pycache__"],
+                            },
+                            log_to_driver=False,
+                            logging_level="error",
+                            include_dashboard=False,
+                        )
+                except (ConnectionError, ValueError, RuntimeError) as error:
+                    raise _no_connection(self.address, error) from error
         return ray
 
 
@@ -68,6 +101,62 @@ def runner_for(rows: int, workers: int, cluster: str | None = None) -> Runner:
     return Processes(workers) if workers > 1 else IN_TURN
 
 
+def installed() -> dict[str, str]:
+    """Version of each package that numbers depend on; `missing` where there is none."""
+    return {name: _version(name) for name in NUMERICAL}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing"
+
+
 def _called(task: Callable[[], Result]) -> Result:
     with quiet.libraries():  # what the caller has silenced here speaks there
         return task()
+
+
+def _called_there(asked_by: Mapping[str, str], task: bytes) -> bytes:
+    """The answer of a task, unless this machine would compute another one than the machine that asks.
+
+    Both are pickled here: arrays that Ray itself unpacks are read-only and keep their place in the cluster's memory.
+    """
+    here = installed()
+    other = [f"{name} {here[name]} instead of {wanted}" for name, wanted in asked_by.items() if here[name] != wanted]
+    if other:
+        raise SettingsError(
+            f"BALLAST_RAY_ADDRESS: {socket.gethostname()} of the cluster has {', '.join(other)}: "
+            "install the packages of requirements.lock there"
+        )
+    return pickle.dumps(_called(pickle.loads(task)))
+
+
+def _refuse_silence(address: str) -> None:
+    """Ray waits a quarter of an hour for a port on which nothing listens, and cannot be interrupted meanwhile."""
+    url = urlsplit(address if "://" in address else f"//{address}")
+    try:
+        if url.hostname and url.port:
+            socket.create_connection((url.hostname, url.port), timeout=ANSWERS_WITHIN_S).close()
+    except (OSError, ValueError) as error:
+        raise _no_connection(address, error) from None
+
+
+def _no_connection(address: str, error: Exception) -> SettingsError:
+    said = " ".join(str(error).split())
+    return SettingsError(
+        f"BALLAST_RAY_ADDRESS: no connection to {address} ({said}); start the cluster or correct the address, "
+        "or unset the variable: processes of this machine then do the work"
+    )
+
+
+@contextmanager
+def _kept_sigterm() -> Iterator[None]:
+    """Ray takes the signal over, and a run that Dagster ends would be a failed one instead of a cancelled one."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)

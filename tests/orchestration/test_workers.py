@@ -1,12 +1,17 @@
-"""Processes: results come in the order of the tasks, an error arrives as it was raised, few rows start none."""
+"""Processes: results come in the order of the tasks, an error arrives as it was raised, few rows start none.
+
+The cluster is a stand-in; `test_workers_on_ray.py` asks a real one."""
 
 import os
+import pickle
+import socket
 import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from types import ModuleType, SimpleNamespace
+from unittest.mock import Mock
 
 import pandas as pd
 import pytest
@@ -16,6 +21,7 @@ from models.contracts.running import IN_TURN, Runner
 from models.regimes.labels import known_regimes
 from models.volatility.panel import build_panel
 from models.volatility.walk_forward import walk_forward
+from orchestration import workers
 from orchestration.settings import SettingsError
 from orchestration.workers import WORTH_PROCESSES, Cluster, Processes, runner_for
 from tests.orchestration.planted import coins
@@ -57,12 +63,22 @@ def test_processes_and_clusters_are_for_panels_that_are_worth_them(
     assert runner_for(rows, workers, cluster) == runner
 
 
+class TaskFailed(Exception):
+    """What ray raises for an error of a task: it carries the error itself."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__("a traceback of another machine")
+        self.cause = cause
+
+
 class FakeRay(ModuleType):
     """What of ray is asked: a head with three CPUs that works when an answer is fetched."""
 
     def __init__(self) -> None:
         super().__init__("ray")
         self.addresses: list[str] = []
+        self.cloudpickle = pickle
+        self.exceptions = SimpleNamespace(RayTaskError=TaskFailed)
 
     def is_initialized(self) -> bool:
         return bool(self.addresses)
@@ -77,16 +93,57 @@ class FakeRay(ModuleType):
         return SimpleNamespace(remote=lambda *arguments: partial(function, *arguments))
 
     def get(self, references: list[Callable[[], object]]) -> list[object]:
-        return [reference() for reference in references]
+        try:
+            return [reference() for reference in references]
+        except ValueError as error:
+            raise TaskFailed(error) from None
 
 
-def test_a_cluster_is_asked_once_for_its_size_and_answers_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    ray = FakeRay()
-    monkeypatch.setitem(sys.modules, "ray", ray)
-    run = Cluster("ray://head:10001")
+@pytest.fixture
+def ray(monkeypatch: pytest.MonkeyPatch) -> FakeRay:
+    made = FakeRay()
+    monkeypatch.setitem(sys.modules, "ray", made)
+    return made
+
+
+def test_a_cluster_is_asked_once_for_its_size_and_answers_in_order(ray: FakeRay) -> None:
+    run = Cluster("auto")
     assert run.workers == 3
     assert [answer for answer, _ in run([partial(_after, 0.0, n) for n in range(5)])] == [0, 1, 2, 3, 4]
-    assert ray.addresses == ["ray://head:10001"]
+    assert ray.addresses == ["auto"]
+
+
+def test_an_error_on_a_cluster_arrives_as_it_was_raised(ray: FakeRay) -> None:
+    with pytest.raises(ValueError, match=r"^series USDNGN has no rows$"):
+        Cluster("auto")([partial(_after, 0.0, 1), _fails])
+
+
+def test_a_machine_with_another_version_of_a_package_refuses_to_work(
+    ray: FakeRay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = iter([{"numpy": "2.4.6", "lightgbm": "4.7.0"}, {"numpy": "2.4.6", "lightgbm": "missing"}])
+    monkeypatch.setattr(workers, "installed", lambda: next(versions))  # here, then there
+    with pytest.raises(SettingsError, match=r"BALLAST_RAY_ADDRESS.* has lightgbm missing instead of 4\.7\.0: install"):
+        Cluster("auto")([partial(_after, 0.0, 1)])
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:{port}", "ray://127.0.0.1:{port}", "127.0.0.1:99999"])
+def test_a_cluster_that_is_away_is_told_before_ray_waits_for_it(ray: FakeRay, address: str) -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))  # bound and not listening: a port of nobody
+        named = address.format(port=deaf.getsockname()[1])
+        with pytest.raises(SettingsError, match=rf"BALLAST_RAY_ADDRESS: no connection to {named}.*unset the variable"):
+            Cluster(named)([partial(_after, 0.0, 1)])
+    assert ray.addresses == []
+
+
+@pytest.mark.parametrize("error", [ConnectionError("none running"), ValueError("malformed"), RuntimeError("versions")])
+def test_what_ray_says_of_an_address_is_told_with_the_way_out(
+    ray: FakeRay, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(ray, "init", Mock(side_effect=error))
+    with pytest.raises(SettingsError, match=rf"BALLAST_RAY_ADDRESS: no connection to auto \({error}\); start"):
+        _ = Cluster("auto").workers
 
 
 def test_a_cluster_without_the_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
