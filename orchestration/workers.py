@@ -10,8 +10,7 @@ import pickle
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeVar
@@ -46,8 +45,8 @@ class Processes:
 class Cluster:
     """All CPUs of a Ray cluster, connected to at the first call and until the process ends.
 
-    `address`: `auto` or HOST:PORT on a machine of the cluster, ray://HOST:PORT from elsewhere, `local` for one that is
-    started here. Its machines need the packages; our code travels with the connection.
+    `address`: `auto` or HOST:PORT on a machine of the cluster, ray://HOST:PORT from elsewhere. What its machines must
+    have stands in docs/architecture.md.
     """
 
     address: str
@@ -60,7 +59,8 @@ class Cluster:
         ray = self._connected()
         called, here = ray.remote(_called_there), installed()
         try:
-            answers = ray.get([called.remote(here, ray.cloudpickle.dumps(task)) for task in tasks])
+            asked = [called.remote(here, ray.cloudpickle.dumps(task)).future() for task in tasks]
+            answers = [future.result() for future in asked]  # `ray.get` is deaf to a run that is being cancelled
         except ray.exceptions.RayTaskError as error:
             raise error.cause from error  # as it was raised; its traceback on the cluster stands above it
         return [pickle.loads(answer) for answer in answers]
@@ -74,21 +74,7 @@ class Cluster:
                     "BALLAST_RAY_ADDRESS names a cluster, but ray is not installed: pip install 'ballast[distributed]'"
                 ) from None
             if not ray.is_initialized():
-                _refuse_silence(self.address)
-                try:
-                    with _kept_sigterm():
-                        ray.init(
-                            address=self.address,
-                            runtime_env={
-                                "py_modules": [str(PROJECT_ROOT / room) for room in ROOMS],
-                                "excludes": ["__pycache__"],
-                            },
-                            log_to_driver=False,
-                            logging_level="error",
-                            include_dashboard=False,
-                        )
-                except (ConnectionError, ValueError, RuntimeError) as error:
-                    raise _no_connection(self.address, error) from error
+                _connect(ray, self.address)
         return ray
 
 
@@ -113,6 +99,33 @@ def _version(package: str) -> str:
         return "missing"
 
 
+def _connect(ray: Any, address: str) -> None:
+    url = urlsplit(address if "://" in address else f"//{address}")
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        if url.port:  # where nothing listens Ray waits for minutes, and cannot be interrupted meanwhile
+            socket.create_connection((url.hostname, url.port), timeout=ANSWERS_WITHIN_S).close()
+        ray.init(
+            address=address,
+            runtime_env={
+                "py_modules": [str(PROJECT_ROOT / room) for room in ROOMS],
+                "excludes": ["__pycache__"],
+            },
+            log_to_driver=False,
+            logging_level="error",
+            include_dashboard=False,
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise SettingsError(
+            f"BALLAST_RAY_ADDRESS: no connection to {address} ({' '.join(str(error).split())}); start the cluster, "
+            "correct the address, or set RAY_AUTH_MODE and RAY_AUTH_TOKEN if it asks for a token; "
+            "without the variable processes of this machine do the work"
+        ) from error
+    finally:  # Ray takes the signal over: a run that Dagster cancels would count as a failed one
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
+
+
 def _called(task: Callable[[], Result]) -> Result:
     with quiet.libraries():  # what the caller has silenced here speaks there
         return task()
@@ -126,37 +139,15 @@ def _called_there(asked_by: Mapping[str, str], task: bytes) -> bytes:
     here = installed()
     other = [f"{name} {here[name]} instead of {wanted}" for name, wanted in asked_by.items() if here[name] != wanted]
     if other:
-        raise SettingsError(
-            f"BALLAST_RAY_ADDRESS: {socket.gethostname()} of the cluster has {', '.join(other)}: "
-            "install the packages of requirements.lock there"
-        )
-    return pickle.dumps(_called(pickle.loads(task)))
-
-
-def _refuse_silence(address: str) -> None:
-    """Ray waits a quarter of an hour for a port on which nothing listens, and cannot be interrupted meanwhile."""
-    url = urlsplit(address if "://" in address else f"//{address}")
+        raise _other_packages(", ".join(other))
     try:
-        if url.hostname and url.port:
-            socket.create_connection((url.hostname, url.port), timeout=ANSWERS_WITHIN_S).close()
-    except (OSError, ValueError) as error:
-        raise _no_connection(address, error) from None
+        return pickle.dumps(_called(pickle.loads(task)))
+    except ModuleNotFoundError as error:
+        raise _other_packages(f"no module {error.name}") from error
 
 
-def _no_connection(address: str, error: Exception) -> SettingsError:
-    said = " ".join(str(error).split())
+def _other_packages(found: str) -> SettingsError:
     return SettingsError(
-        f"BALLAST_RAY_ADDRESS: no connection to {address} ({said}); start the cluster or correct the address, "
-        "or unset the variable: processes of this machine then do the work"
+        f"BALLAST_RAY_ADDRESS: {socket.gethostname()} of the cluster has {found}: "
+        "install the packages of requirements.lock there"
     )
-
-
-@contextmanager
-def _kept_sigterm() -> Iterator[None]:
-    """Ray takes the signal over, and a run that Dagster ends would be a failed one instead of a cancelled one."""
-    handler = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, handler)

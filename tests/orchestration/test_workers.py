@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from functools import partial
 from types import ModuleType, SimpleNamespace
@@ -72,7 +73,7 @@ class TaskFailed(Exception):
 
 
 class FakeRay(ModuleType):
-    """What of ray is asked: a head with three CPUs that works when an answer is fetched."""
+    """What of ray is asked: a head with three CPUs that works as soon as it is asked."""
 
     def __init__(self) -> None:
         super().__init__("ray")
@@ -90,13 +91,15 @@ class FakeRay(ModuleType):
         return {"CPU": 3.0, "memory": 1e9}
 
     def remote(self, function: Callable[..., object]) -> SimpleNamespace:
-        return SimpleNamespace(remote=lambda *arguments: partial(function, *arguments))
+        def asked(*arguments: object) -> SimpleNamespace:
+            answer: Future[object] = Future()
+            try:
+                answer.set_result(function(*arguments))
+            except ValueError as error:
+                answer.set_exception(TaskFailed(error))
+            return SimpleNamespace(future=lambda: answer)
 
-    def get(self, references: list[Callable[[], object]]) -> list[object]:
-        try:
-            return [reference() for reference in references]
-        except ValueError as error:
-            raise TaskFailed(error) from None
+        return SimpleNamespace(remote=asked)
 
 
 @pytest.fixture
@@ -132,7 +135,9 @@ def test_a_cluster_that_is_away_is_told_before_ray_waits_for_it(ray: FakeRay, ad
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))  # bound and not listening: a port of nobody
         named = address.format(port=deaf.getsockname()[1])
-        with pytest.raises(SettingsError, match=rf"BALLAST_RAY_ADDRESS: no connection to {named}.*unset the variable"):
+        with pytest.raises(
+            SettingsError, match=rf"BALLAST_RAY_ADDRESS: no connection to {named}.*without the variable"
+        ):
             Cluster(named)([partial(_after, 0.0, 1)])
     assert ray.addresses == []
 
