@@ -77,7 +77,7 @@ class Conditions:
         return int(self.log_return.shape[2])
 
     def returns(self, drawn: FloatArray) -> FloatArray:
-        """(paths, steps, assets) log returns: the generator's `drawn` ones of the same shape, under these conditions."""
+        """(paths, steps, assets) log returns: `drawn`, of the same shape, under these conditions."""
         if drawn.shape != self.log_return.shape:
             raise ValueError(f"drawn returns must have the shape {self.log_return.shape}, got {drawn.shape}")
         return drawn * self.sigma_multiplier[:, :, None] + self.log_return
