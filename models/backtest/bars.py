@@ -33,6 +33,8 @@ class Bar:
     depth_usd: tuple[float, ...]
     keeper_up: bool
     fill_share: float
+    halted: bool = False
+    spread_multiplier: float = 1.0
 
     @property
     def is_priced(self) -> bool:
@@ -55,6 +57,9 @@ class Bars:
     keeper_up : (n,) False = outage: no tick. None = always up.
     fill_share : (n,) share 0-1 of an order due at the bar that is carried out; 0 = it fails. None = all of it.
 
+    halted : (n,) True = the venue stands still: no tick, and an order that is due waits. None = never.
+    spread_multiplier : (n,) >= 1, of the half-spread of fills at the bar. None = 1.
+
     Raises
     ------
     ValueError
@@ -68,6 +73,8 @@ class Bars:
     depth_usd: FloatArray | None = None
     keeper_up: BoolArray | None = None
     fill_share: FloatArray | None = None
+    halted: BoolArray | None = None
+    spread_multiplier: FloatArray | None = None
 
     def __post_init__(self) -> None:
         n, k = len(self.close_at), len(self.symbols)
@@ -83,11 +90,16 @@ class Bars:
             table = getattr(self, name)
             if table is not None and (table.shape != (n, k) or not (table >= 0).all()):
                 raise ValueError(f"bars: {name} must be ({n}, {k}) and not negative")
-        if self.keeper_up is not None and self.keeper_up.shape != (n,):
-            raise ValueError(f"bars: keeper_up must be ({n},)")
+        for name in ("keeper_up", "halted"):
+            mask = getattr(self, name)
+            if mask is not None and mask.shape != (n,):
+                raise ValueError(f"bars: {name} must be ({n},)")
         share = self.fill_share
         if share is not None and (share.shape != (n,) or not ((share >= 0) & (share <= 1)).all()):
             raise ValueError(f"bars: fill_share must be ({n},) within 0 and 1")
+        spread = self.spread_multiplier
+        if spread is not None and (spread.shape != (n,) or not (np.isfinite(spread) & (spread >= 1)).all()):
+            raise ValueError(f"bars: spread_multiplier must be ({n},), finite and at least 1")
 
     def __len__(self) -> int:
         return len(self.close_at)
@@ -127,11 +139,14 @@ class Bars:
             () if self.depth_usd is None else tuple(self.depth_usd[i].tolist()),
             True if self.keeper_up is None else bool(self.keeper_up[i]),
             1.0 if self.fill_share is None else float(self.fill_share[i]),
+            False if self.halted is None else bool(self.halted[i]),
+            1.0 if self.spread_multiplier is None else float(self.spread_multiplier[i]),
         )
 
     def cut(self, start: int, stop: int) -> Bars:
         """Rows start to stop - 1. Their first row must be complete."""
-        own = {name: getattr(self, name) for name in ("sigma_day", "depth_usd", "keeper_up", "fill_share")}
+        names = ("sigma_day", "depth_usd", "keeper_up", "fill_share", "halted", "spread_multiplier")
+        own = {name: getattr(self, name) for name in names}
         parts = {name: None if table is None else table[start:stop] for name, table in own.items()}
         return Bars(self.symbols, self.close_at[start:stop], self.prices[start:stop], **parts)
 

@@ -6,10 +6,14 @@ Here: the price of one swap of one leg against the stable leg. When one is made 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
+import numpy as np
 from numba import njit
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,14 @@ class Costs:
     def fixed(self) -> float:
         """Cost per dollar without impact."""
         return (self.half_spread_bps + self.slippage_bps) / 10_000
+
+    def fixed_at(self, spread_multiplier: FloatArray) -> FloatArray:
+        """`fixed` where the half-spread is as many times its usual size."""
+        return np.asarray((self.half_spread_bps * spread_multiplier + self.slippage_bps) / 10_000)
+
+    def widened(self, spread_multiplier: float) -> Costs:
+        """The same where the half-spread is as many times its usual size."""
+        return replace(self, half_spread_bps=self.half_spread_bps * spread_multiplier)
 
     def of(self, notional_usd: Decimal, sigma_day: float, depth_usd: float) -> Decimal:
         """Dollars that a swap of `notional_usd` costs: never more than itself.

@@ -130,12 +130,13 @@ class Engine:
 
     def _fill(self, bar: Bar) -> Trade | None:
         sent = self._sent
-        if sent is None or bar.index < sent.due or not bar.is_priced:
+        if sent is None or bar.index < sent.due or not bar.is_priced or bar.halted:
             return None
         self._sent = None
         before = sum(values_of(self._units, self._prices).values(), ZERO)
         share, depth = Decimal(repr(bar.fill_share)), Depth(*self._by_symbol(bar))
-        filled = fill(sent.order, self._units, self._prices, share, self._cash, self._execution.costs, depth)
+        costs = self._execution.costs.widened(bar.spread_multiplier)
+        filled = fill(sent.order, self._units, self._prices, share, self._cash, costs, depth)
         self._units = filled.units
         if share > 0:
             self._actions.append((sent.decided_at, sent.planned))
@@ -176,7 +177,7 @@ class Engine:
         self, bar: Bar, score: Score | None, target: Target, state: VaultState | None, history: ActionHistory
     ) -> Decision | None:
         """The guards of a tick in the keeper's order, then the policy, then one action a score."""
-        if not bar.keeper_up:
+        if not bar.keeper_up or bar.halted:
             return None
         if self._sent is not None:
             return _no(Verdict.HOLD, Reason.INTENT_UNRESOLVED)

@@ -6,6 +6,8 @@ what is published of the live policies comes from the exact engine, and a test h
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -20,68 +22,106 @@ DAY_US = 86_400_000_000
 FINEST = 5e-9  # half of the step of an exact weight: a smaller drift is none
 
 
+class Limits(NamedTuple):
+    """Limits of a vault and terms of its orders: floats and integers as the kernel reads them.
+
+    `latency` in bars, `kappa` of the impact, `cooldown_us` in microseconds, the others shares of the vault.
+    """
+
+    latency: int
+    kappa: float
+    dead_zone: float
+    max_step: float
+    max_turnover_day: float
+    cooldown_us: int
+
+
+class Market(NamedTuple):
+    """n bars of k legs as the kernel reads them.
+
+    `prices` (n, k) without NaN, gaps filled forward. `open` (n,): every leg had a print of its own and nothing was
+    halted. `fixed` (n,): cost per dollar without impact. `sigma_day`, `depth_usd` (n, k), read only with impact; then
+    (1, k) will do.
+    """
+
+    times_us: IntArray
+    prices: FloatArray
+    open: BoolArray
+    keeper_up: BoolArray
+    fill_share: FloatArray
+    fixed: FloatArray
+    sigma_day: FloatArray
+    depth_usd: FloatArray
+
+
+class Course(NamedTuple):
+    """What the kernel leaves behind: `equity` (n,), `weights` (n, k), and of each fill, in order, `fill_bars` (n, 2) bars
+    of decision and fill and `fills` (n, 4) planned and carried-out turnover, dollars swapped, dollars paid. Rows of fills
+    beyond the returned number mean nothing."""
+
+    equity: FloatArray
+    weights: FloatArray
+    fill_bars: IntArray
+    fills: FloatArray
+
+
+def room_for(bars: int, legs: int) -> Course:
+    """Arrays for the course of `bars` bars of `legs` legs."""
+    return Course(np.empty(bars), np.empty((bars, legs)), np.empty((bars, 2), np.int64), np.empty((bars, 4)))
+
+
 @njit(cache=True, nogil=True)
 def simulate(
-    prices: FloatArray,
-    priced: BoolArray,
-    times_us: IntArray,
+    market: Market,
     wanted: FloatArray,
     usable: BoolArray,
     said: IntArray,
-    keeper_up: BoolArray,
-    fill_share: FloatArray,
-    sigma_day: FloatArray,
-    depth_usd: FloatArray,
     start: FloatArray,
     cash: int,
     capital: float,
-    latency: int,
-    fixed: float,
-    kappa: float,
-    dead_zone: float,
-    max_step: float,
-    max_turnover_day: float,
-    cooldown_us: int,
-) -> tuple[FloatArray, FloatArray, IntArray, FloatArray]:
-    """Run n bars of k legs.
+    limits: Limits,
+    course: Course,
+) -> int:
+    """Run n bars of k legs into `course`.
 
     Parameters
     ----------
-    prices : (n, k) without NaN, gaps filled forward; `priced` (n,) whether every leg had a print of its own.
     wanted, usable, said : targets, as in `FloatTargets`.
-    sigma_day, depth_usd : (n, k), read only where `kappa` is not 0; then (1, k) will do.
     start : (k,) weights at the first bar; `cash`: column of the stable leg.
+    capital : dollars at the first bar.
 
     Returns
     -------
-    equity (n,), weights (n, k), and of each fill, in order, (m, 2) bars of decision and fill, and (m, 4) planned and
-    carried-out turnover, dollars swapped, dollars paid.
+    Number of fills.
     """
+    prices, times_us = market.prices, market.times_us
     n, k = prices.shape
-    equity, weights = np.empty(n), np.empty((n, k))
-    fill_bars, fills = np.empty((n, 2), np.int64), np.empty((n, 4))
-    action_us, action_turnover = np.empty(n, np.int64), np.empty(n)
+    equity, weights, fill_bars, fills = course.equity, course.weights, course.fill_bars, course.fills
+    kappa = limits.kappa
     units = start * capital / prices[0]
     sell, buy = np.zeros(k), np.zeros(k)
-    held, aim = np.empty(k), np.empty(k)
+    held = np.empty(k)
     is_out, acted = False, False
     acted_on, sent_bar, sent_turnover = 0, 0, 0.0
-    count = done = first = 0
+    done = first = 0
+    last_action = -1
     for t in range(n):
         total = 0.0
         for a in range(k):
             total += units[a] * prices[t, a]
-        if is_out and t >= sent_bar + latency and priced[t]:
+        if is_out and t >= sent_bar + limits.latency and market.open[t]:
             is_out = False
-            share = fill_share[t]
+            share, fixed = market.fill_share[t], market.fixed[t]
+            row = t if kappa != 0.0 else 0
             money = units[cash] * prices[t, cash]
             sold = bought = paid = 0.0
             for a in range(k):
                 if sell[a] > 0.0:
                     tokens = min(units[a], sell[a] * share)
                     notional = tokens * prices[t, a]
-                    row = t if kappa != 0.0 else 0
-                    cost = notional * cost_rate(fixed, kappa, notional, sigma_day[row, a], depth_usd[row, a])
+                    cost = notional * cost_rate(
+                        fixed, kappa, notional, market.sigma_day[row, a], market.depth_usd[row, a]
+                    )
                     units[a] -= tokens
                     money += notional - cost
                     sold += notional
@@ -91,57 +131,58 @@ def simulate(
             for a in range(k):
                 if buy[a] > 0.0:
                     notional = min(buy[a] * scale, money)
-                    row = t if kappa != 0.0 else 0
-                    cost = notional * cost_rate(fixed, kappa, notional, sigma_day[row, a], depth_usd[row, a])
+                    cost = notional * cost_rate(
+                        fixed, kappa, notional, market.sigma_day[row, a], market.depth_usd[row, a]
+                    )
                     units[a] += (notional - cost) / prices[t, a]
                     money -= notional
                     bought += notional
                     paid += cost
             units[cash] = money / prices[t, cash]
-            if share > 0.0:
-                action_us[count], action_turnover[count] = times_us[sent_bar], sent_turnover
-                count += 1
             fill_bars[done, 0], fill_bars[done, 1] = sent_bar, t
             fills[done, 0], fills[done, 1] = sent_turnover, max(sold, bought) / total
             fills[done, 2], fills[done, 3] = sold + bought, paid
             done += 1
+            if share > 0.0:
+                last_action = sent_bar
             total -= paid
         equity[t] = total
         for a in range(k):
             held[a] = units[a] * prices[t, a] / total
             weights[t, a] = held[a]
 
-        if not (keeper_up[t] and usable[t] and priced[t]) or is_out:
+        if not (market.keeper_up[t] and usable[t] and market.open[t]) or is_out:
             continue
         drift = 0.0
         for a in range(k):
             drift += abs(wanted[t, a] - held[a])
         drift /= 2.0
-        if drift < max(dead_zone, FINEST):
+        if drift < max(limits.dead_zone, FINEST):
             continue
-        if count > 0 and times_us[t] - action_us[count - 1] < cooldown_us:
+        if last_action >= 0 and times_us[t] - times_us[last_action] < limits.cooldown_us:
             continue
-        while first < count and action_us[first] <= times_us[t] - DAY_US:
+        while first < done and times_us[fill_bars[first, 0]] <= times_us[t] - DAY_US:
             first += 1
         today = 0.0
-        for i in range(first, count):
-            today += action_turnover[i]
-        step = min(max_step, max_turnover_day - today)
-        if step <= 0.0 or step < min(dead_zone, drift):
+        for i in range(first, done):
+            if market.fill_share[fill_bars[i, 1]] > 0.0:  # an order that failed moved nothing and binds nobody
+                today += fills[i, 0]
+        step = min(limits.max_step, limits.max_turnover_day - today)
+        if step <= 0.0 or step < min(limits.dead_zone, drift):
             continue
         if acted and said[t] == acted_on:
             continue
         part = 1.0 if drift <= step else step / drift
         for a in range(k):
-            aim[a] = wanted[t, a] if part == 1.0 else held[a] + (wanted[t, a] - held[a]) * part
-            move = aim[a] - held[a]
+            aim = wanted[t, a] if part == 1.0 else held[a] + (wanted[t, a] - held[a]) * part
+            move = aim - held[a]
             sell[a], buy[a] = 0.0, 0.0
             if a == cash:
                 continue
             if move > 0.0:
                 buy[a] = move * total
             elif move < 0.0:
-                sell[a] = units[a] if aim[a] == 0.0 else min(units[a], -move * total / prices[t, a])
+                sell[a] = units[a] if aim == 0.0 else min(units[a], -move * total / prices[t, a])
         is_out, acted, acted_on = True, True, said[t]
         sent_bar, sent_turnover = t, min(drift, step)
-    return equity, weights, fill_bars[:done], fills[:done]
+    return done

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.allocation.policy import check_vault, stable_leg
 from models.backtest.bars import Bars
 from models.backtest.engine import Engine, Execution
-from models.backtest.kernel import simulate
+from models.backtest.kernel import Limits, Market, room_for, simulate
 from models.backtest.mixes import as_row
 from models.backtest.records import BacktestRun, Tick, Trade
 from models.backtest.strategy import FloatTargets, Strategy
@@ -71,36 +71,49 @@ def run_targets(strategy: Strategy, bars: Bars, targets: FloatTargets, execution
     """As `run_fast` with given targets, such as those of another time (`placebo`)."""
     _check(strategy.vault, bars, execution)
     vault, costs, n = strategy.vault, execution.costs, len(bars)
-    limits = vault.limits
     nothing = np.zeros((1, len(bars.symbols)))
     fill_share = np.ones(n) if bars.fill_share is None else bars.fill_share
-    equity, weights, fill_bars, fills = simulate(
-        bars.filled,
-        bars.priced,
+    market = Market(
         bars.times_us,
+        bars.filled,
+        bars.priced if bars.halted is None else bars.priced & ~bars.halted,
+        np.ones(n, dtype=np.bool_) if bars.keeper_up is None else bars.keeper_up,
+        fill_share,
+        np.full(n, costs.fixed) if bars.spread_multiplier is None else costs.fixed_at(bars.spread_multiplier),
+        nothing if bars.sigma_day is None else bars.sigma_day,
+        nothing if bars.depth_usd is None else bars.depth_usd,
+    )
+    course = room_for(n, len(bars.symbols))
+    count = simulate(
+        market,
         targets.weights,
         targets.usable,
         targets.said,
-        np.ones(n, dtype=np.bool_) if bars.keeper_up is None else bars.keeper_up,
-        fill_share,
-        nothing if bars.sigma_day is None else bars.sigma_day,
-        nothing if bars.depth_usd is None else bars.depth_usd,
         as_row(vault, strategy.start),
         bars.symbols.index(stable_leg(vault)),
         float(execution.capital_usd),
+        limits_of(vault, execution),
+        course,
+    )
+    fill_bars, fills = course.fill_bars[:count], course.fills[:count]
+    trades = tuple(
+        Trade(sent, done, planned, moved, notional, cost, float(fill_share[done]))
+        for (sent, done), (planned, moved, notional, cost) in zip(fill_bars.tolist(), fills.tolist(), strict=True)
+    )
+    return _course(strategy, bars, course.equity, course.weights, trades, ())
+
+
+def limits_of(vault: VaultConfig, execution: Execution) -> Limits:
+    """Limits of a vault and terms of its orders, as the kernel reads them."""
+    limits = vault.limits
+    return Limits(
         execution.latency_bars,
-        costs.fixed,
-        costs.impact_kappa,
+        execution.costs.impact_kappa,
         float(limits.dead_zone),
         float(limits.max_step),
         float(limits.max_turnover_day),
         limits.cooldown_s * 1_000_000,
     )
-    trades = tuple(
-        Trade(sent, done, planned, moved, notional, cost, float(fill_share[done]))
-        for (sent, done), (planned, moved, notional, cost) in zip(fill_bars.tolist(), fills.tolist(), strict=True)
-    )
-    return _course(strategy, bars, equity, weights, trades, ())
 
 
 def _course(

@@ -53,6 +53,8 @@ def a_case(seed: int) -> Case:
         fill_share=rng.choice([1.0, 1.0, 1.0, 0.4, 0.0], HOURS),
         sigma_day=rng.uniform(0.01, 0.1, (HOURS, 4)),
         depth_usd=rng.uniform(1e5, 1e7, (HOURS, 4)),
+        halted=rng.random(HOURS) < 0.05,
+        spread_multiplier=rng.choice([1.0, 1.0, 4.0, 20.0], HOURS),
     )
     scores = [
         a_score(
