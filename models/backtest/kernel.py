@@ -65,6 +65,7 @@ class Course(NamedTuple):
     fills: FloatArray
 
 
+@njit(cache=True, nogil=True)
 def room_for(bars: int, legs: int) -> Course:
     """Arrays for the course of `bars` bars of `legs` legs."""
     return Course(np.empty(bars), np.empty((bars, legs)), np.empty((bars, 2), np.int64), np.empty((bars, 4)))
@@ -146,9 +147,9 @@ def simulate(
             if share > 0.0:
                 last_action = sent_bar
             total -= paid
-        equity[t] = total
+        equity[t], share_of_a_dollar = total, 1.0 / total
         for a in range(k):
-            held[a] = units[a] * prices[t, a] / total
+            held[a] = units[a] * prices[t, a] * share_of_a_dollar
             weights[t, a] = held[a]
 
         if not (market.keeper_up[t] and usable[t] and market.open[t]) or is_out:

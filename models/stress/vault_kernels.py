@@ -1,0 +1,301 @@
+"""A vault on simulated paths, compiled: prices from drawn returns and conditions, the score, the policy in the loop.
+
+What moves the vault is `models.backtest.kernel.simulate` with the targets of `models.backtest.target_kernel`, the twins
+that are held to the live decision functions. Here: what they are fed, and the figures of a path. Nothing depends on
+another path, so shares and threads change nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from models.backtest.kernel import Limits, Market, room_for, simulate
+from models.backtest.target_kernel import Rule, fill_targets
+from models.stress.path_score import ScoreTerms, fill_known, fill_log_forecast
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
+
+HOLD, POLICY, MIX = 0, 1, 2
+FIGURES = 10
+RETURN, DRAWDOWN, LOWEST, UNDER_WATER, SPELL, TURNOVER, TRADES, COST, EXPOSURE, LIQUIDATION = range(FIGURES)
+BRIDGE_DECAY = 0.94
+NEGLIGIBLE = 40.0  # exp(-40) is below the rounding of a probability
+DAYS_A_YEAR = 365.0
+
+
+class VaultTerms(NamedTuple):
+    """A vault as the kernel reads it.
+
+    `rule` with `enter` and `leave` on the scale of ln F; `start` (k,) weights at the first close, `is_on` state of the
+    on/off rule then. `column` (k,): the generator's asset of each leg, -1 = it moves by conditions alone. `half_spread`,
+    `slippage` per dollar; `sigma_day`, `depth_usd` (k,), read only with impact. `mix` (n, k): the constant mix.
+    `lag`, `every`: of the score. `leverage`, `maintenance`: 0 = nobody lends.
+    """
+
+    rule: Rule
+    limits: Limits
+    start: FloatArray
+    is_on: bool
+    column: IntArray
+    capital: float
+    half_spread: float
+    slippage: float
+    sigma_day: FloatArray
+    depth_usd: FloatArray
+    times_us: IntArray
+    max_age_us: int
+    mix: FloatArray
+    lag: int
+    every: int
+    leverage: float
+    maintenance: float
+
+
+class Shocked(NamedTuple):
+    """`Conditions` as the kernel reads them, in their order."""
+
+    log_return: FloatArray
+    sigma_multiplier: FloatArray
+    half_spread_multiplier: FloatArray
+    depth_share: FloatArray
+    halted: BoolArray
+    score_stale: BoolArray
+    funding: FloatArray
+
+
+@njit(cache=True, nogil=True)
+def run_paths(
+    vault: VaultTerms,
+    score: ScoreTerms,
+    key: np.uint64,
+    first: int,
+    drawn: FloatArray,
+    shocked: Shocked,
+    strategies: IntArray,
+    figures: FloatArray,
+    shown: IntArray,
+    equity: FloatArray,
+) -> None:
+    """Paths first, first + 1, ... of some strategies.
+
+    Parameters
+    ----------
+    key : of the score's noise
+    drawn : (paths, assets, steps) log returns of the generator
+    strategies : (s,) of HOLD, POLICY, MIX
+    shown : (points,) closes at which equity is kept, 0 = the start
+
+    Returns
+    -------
+    Nothing: `figures` (s, paths, 10) and `equity` (s, first paths, points), 1 = the start, are filled.
+    """
+    paths, _, steps = drawn.shape
+    n, k = steps + 1, len(vault.column)
+    course = room_for(n, k)
+    prices, wanted, said = np.ones((n, k)), np.empty((n, k)), np.empty(n)
+    vault_return, log_forecast, known = np.empty(steps), np.empty(n), np.empty(n, np.int64)
+    usable, always, as_of = np.empty(n, np.bool_), np.ones(n, np.bool_), np.empty(n, np.int64)
+    is_open, fill_share, fixed, exposure = np.ones(n, np.bool_), np.ones(n), np.empty(n), np.empty(n)
+    rows = n if vault.limits.kappa != 0.0 else 1
+    sigma_day, depth_usd = np.zeros((rows, k)), np.zeros((rows, k))
+    market = Market(vault.times_us, prices, is_open, always, fill_share, fixed, sigma_day, depth_usd)
+    for i in range(paths):
+        _price(vault, drawn[i], shocked.log_return[i], shocked.sigma_multiplier[i], prices, vault_return)
+        _trade_terms(vault, shocked, i, is_open, fixed, sigma_day, depth_usd)
+        for j in range(len(strategies)):
+            strategy, fills = strategies[j], 0
+            if strategy == HOLD:
+                _hold(vault.start, vault.capital, prices, vault.rule.stable, course.equity, exposure)
+            elif strategy == POLICY:
+                fill_log_forecast(score, vault_return, key, first + i, log_forecast)
+                fill_known(vault.lag, vault.every, shocked.score_stale[i], known)
+                _hear(vault, log_forecast, known, said, usable, as_of)
+                fill_targets(vault.rule, said, vault.is_on, wanted)
+                fills = simulate(
+                    market, wanted, usable, as_of, vault.start, vault.rule.cash, vault.capital, vault.limits, course
+                )
+            else:
+                fills = simulate(
+                    market,
+                    vault.mix,
+                    always,
+                    vault.times_us,
+                    vault.mix[0],
+                    vault.rule.cash,
+                    vault.capital,
+                    vault.limits,
+                    course,
+                )
+            out = figures[j, i]
+            if strategy != HOLD:
+                _exposure(course.weights, vault.rule.stable, exposure)
+            measure_course(course.equity, exposure, vault.capital, out)
+            out[TURNOVER], out[COST] = 0.0, 0.0
+            for fill in range(fills):
+                out[TURNOVER] += course.fills[fill, 1]
+                out[COST] += course.fills[fill, 3] / vault.capital
+            out[TRADES] = fills
+            out[LIQUIDATION] = liquidation(
+                course.equity, shocked.funding[i], vault.capital, vault.leverage, vault.maintenance
+            )
+            if i < equity.shape[1]:
+                for point in range(len(shown)):
+                    equity[j, i, point] = course.equity[shown[point]] / vault.capital
+
+
+@njit(cache=True, nogil=True)
+def _price(
+    vault: VaultTerms,
+    drawn: FloatArray,
+    added: FloatArray,
+    multiplier: FloatArray,
+    prices: FloatArray,
+    vault_return: FloatArray,
+) -> None:
+    vault_return[:] = 0.0
+    for a in range(len(vault.column)):
+        asset, share, price = vault.column[a], vault.rule.base[a], 1.0
+        for t in range(len(multiplier)):
+            log_return = added[t, a]
+            if asset >= 0:
+                log_return += drawn[asset, t] * multiplier[t]
+            if log_return != 0.0:
+                price *= math.exp(log_return)
+            vault_return[t] += share * log_return
+            prices[t + 1, a] = price
+
+
+@njit(cache=True, nogil=True)
+def _trade_terms(
+    vault: VaultTerms,
+    shocked: Shocked,
+    path: int,
+    is_open: BoolArray,
+    fixed: FloatArray,
+    sigma_day: FloatArray,
+    depth_usd: FloatArray,
+) -> None:
+    """What trading meets at each close; the close before the first step has usual terms."""
+    has_impact = vault.limits.kappa != 0.0
+    for t in range(len(fixed)):
+        spread, depth, sigma = 1.0, 1.0, 1.0
+        if t > 0:
+            is_open[t] = not shocked.halted[path, t - 1]
+            spread = shocked.half_spread_multiplier[path, t - 1]
+            depth, sigma = shocked.depth_share[path, t - 1], shocked.sigma_multiplier[path, t - 1]
+        fixed[t] = vault.half_spread * spread + vault.slippage
+        if has_impact:
+            for a in range(len(vault.column)):
+                sigma_day[t, a], depth_usd[t, a] = vault.sigma_day[a] * sigma, vault.depth_usd[a] * depth
+
+
+@njit(cache=True, nogil=True)
+def _hear(
+    vault: VaultTerms, log_forecast: FloatArray, known: IntArray, said: FloatArray, usable: BoolArray, as_of: IntArray
+) -> None:
+    """What the policy may trust at each close: the newest known forecast while it is fresh."""
+    step_us = vault.times_us[1] - vault.times_us[0]
+    for t in range(len(known)):
+        value = log_forecast[max(known[t], 0)]
+        usable[t] = (t - known[t]) * step_us <= vault.max_age_us
+        as_of[t] = vault.times_us[0] + known[t] * step_us
+        if not usable[t]:
+            said[t] = np.nan
+        elif vault.rule.on_off:
+            said[t] = value
+        else:
+            said[t] = math.sqrt(DAYS_A_YEAR * math.exp(value))
+
+
+@njit(cache=True, nogil=True)
+def _hold(
+    start: FloatArray, capital: float, prices: FloatArray, stable: BoolArray, equity: FloatArray, exposure: FloatArray
+) -> None:
+    for t in range(len(equity)):
+        total = safe = 0.0
+        for a in range(len(start)):
+            value = start[a] * prices[t, a]
+            total += value
+            if stable[a]:
+                safe += value
+        equity[t], exposure[t] = total * capital, 1.0 - safe / total
+
+
+@njit(cache=True, nogil=True)
+def _exposure(weights: FloatArray, stable: BoolArray, out: FloatArray) -> None:
+    for t in range(len(out)):
+        out[t] = 0.0
+        for a in range(len(stable)):
+            if not stable[a]:
+                out[t] += weights[t, a]
+
+
+@njit(cache=True, nogil=True)
+def measure_course(equity: FloatArray, exposure: FloatArray, capital: float, out: FloatArray) -> None:
+    """Return, largest drawdown, lowest point after the start (1 = the start), share of steps under water, longest spell
+    in steps, counted to the end where it has not recovered, and mean exposure of one path into (10,) `out`.
+
+    Parameters
+    ----------
+    equity : (n,) dollars, the start first; exposure (n,) after the fills at each close
+    """
+    peak, trough, fall, lowest = equity[0], equity[0], 0.0, np.inf
+    wet, spell, longest = 0, 0, 0
+    for t in range(1, len(equity)):
+        now = equity[t]
+        lowest = min(lowest, now)
+        if now < peak:
+            trough = min(trough, now)
+            wet += 1
+            spell += 1
+            longest = max(longest, spell)
+        else:
+            fall = max(fall, 1.0 - trough / peak)
+            peak, trough, spell = now, now, 0
+    out[RETURN], out[LOWEST] = equity[-1] / capital - 1.0, lowest / capital
+    out[DRAWDOWN] = max(fall, 1.0 - trough / peak)
+    out[UNDER_WATER], out[SPELL], out[EXPOSURE] = wet / (len(equity) - 1), longest, exposure.mean()
+
+
+@njit(cache=True, nogil=True)
+def liquidation(
+    equity: FloatArray, funding: FloatArray, capital: float, leverage: float, maintenance: float
+) -> float:
+    """Probability that a holder with `leverage` times his own money in the vault is liquidated on this path.
+
+    Liquidated where 1 + l (P - 1) - l (funding so far) <= m l P, P = equity over the start. Between two closes on the
+    safe side a Brownian bridge may have crossed: exp(-2 a b / variance of the step), a and b the logarithmic distances
+    of the closes from the barrier. The variance is an exponentially weighted one (0.94) of simple returns that begins at
+    the path's own.
+
+    Returns
+    -------
+    0 to 1; 0 without leverage.
+    """
+    if leverage <= 0.0:
+        return 0.0
+    steps = len(equity) - 1
+    variance, survival, paid = 0.0, 1.0, 0.0
+    for t in range(steps):
+        variance += (equity[t + 1] / equity[t] - 1.0) ** 2 / steps
+    before = equity[0] / capital
+    for t in range(steps):
+        now = equity[t + 1] / capital
+        variance = BRIDGE_DECAY * variance + (1.0 - BRIDGE_DECAY) * (now / before - 1.0) ** 2
+        paid += leverage * funding[t]
+        barrier = (leverage - 1.0 + paid) / (leverage * (1.0 - maintenance))
+        if barrier > 0.0 and (now <= barrier or before <= barrier):
+            return 1.0
+        # ln x >= 1 - 1 / x: where even that leaves less than exp(-NEGLIGIBLE) the logarithms are spared.
+        if barrier > 0.0 and 2.0 * (now - barrier) * (before - barrier) < NEGLIGIBLE * variance * now * before:
+            distance = math.log(now / barrier) * math.log(before / barrier)
+            survival *= -math.expm1(-2.0 * distance / variance)
+        before = now
+    return 1.0 - survival
