@@ -265,9 +265,7 @@ def measure_course(equity: FloatArray, exposure: FloatArray, capital: float, out
 
 
 @njit(cache=True, nogil=True)
-def liquidation(
-    equity: FloatArray, funding: FloatArray, capital: float, leverage: float, maintenance: float
-) -> float:
+def liquidation(equity: FloatArray, funding: FloatArray, capital: float, leverage: float, maintenance: float) -> float:
     """Probability that a holder with `leverage` times his own money in the vault is liquidated on this path.
 
     Liquidated where 1 + l (P - 1) - l (funding so far) <= m l P, P = equity over the start. Between two closes on the
