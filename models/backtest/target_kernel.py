@@ -1,7 +1,7 @@
 """Targets of the two live policies in floats, compiled: what `propose_target` wants at each of n bars.
 
-Here: from the numbers that may be trusted to weights. What may be trusted, and when, is the caller's. It has no say: tests
-hold it to `models.allocation.policy` bar by bar.
+Here: from the numbers that may be trusted to weights. What may be trusted, and when, is the caller's. It has no say:
+tests hold it to `models.allocation.policy` bar by bar.
 """
 
 from __future__ import annotations

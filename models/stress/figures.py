@@ -45,7 +45,7 @@ class _Figure:
 
 
 def value_at_risk(returns: FloatArray, percent: int) -> FloatArray:
-    """(..., n) -> (...): loss that is exceeded by `percent` % of the returns, the ceil(percent n / 100)-th worst one."""
+    """(..., n) -> (...): loss that `percent` % of the returns reach, the ceil(percent n / 100)-th worst one."""
     worst = _count(returns.shape[-1], percent)
     return np.asarray(-np.partition(returns, worst - 1, axis=-1)[..., worst - 1])
 
@@ -63,8 +63,8 @@ def upper_percentile(values: FloatArray, percent: int) -> FloatArray:
 
 
 def wilson(hits: float, trials: int) -> tuple[float, float]:
-    """95 % interval of a probability (Wilson 1927). `hits` may be a sum of probabilities: the interval is then too wide,
-    never too narrow, since a mean of probabilities varies less than one of events."""
+    """95 % interval of a probability (Wilson 1927). `hits` may be a sum of probabilities: the interval is then rather
+    too wide, since a mean of probabilities varies less than one of events."""
     share, z2 = hits / trials, Z * Z / trials
     centre = (share + z2 / 2.0) / (1.0 + z2)
     half = Z * math.sqrt(share * (1.0 - share) / trials + z2 / (4.0 * trials)) / (1.0 + z2)

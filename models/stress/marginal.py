@@ -48,8 +48,8 @@ class MarginalEffects:
 def marginal_effects(
     setup: Setup, paths: int, seed: int, shocks: Mapping[str, Inject], control: Control | None = None
 ) -> MarginalEffects:
-    """Run `setup` with and without each of `shocks`, 2 + len(shocks) runs of the same drawn paths; one fewer where there
-    is a single shock, which is all of them.
+    """Run `setup` with and without each of `shocks`: 2 + len(shocks) runs of the same drawn paths, one fewer where a
+    single shock is all of them.
 
     Parameters
     ----------

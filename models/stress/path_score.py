@@ -4,10 +4,10 @@ What it is: variance of the next day from three exponential averages of the vaul
 logarithms; the law of its errors; the probability that this variance exceeds the 90 % quantile of the last year before
 the path; the score of that probability. All causal: what is said at a close rests on returns up to it.
 
-What it is not: the champion model. That one reads other series and is not run on simulated paths. The probability is not
-calibrated, the errors are those of the sample the forecast was fitted to (four coefficients), and the quantile stays that
-of the present: on a path of a year the live one would follow. `noise_sd` makes it worse, `lag_steps` later, `every_steps`
-rarer.
+What it is not: the champion model. That one reads other series and is not run on simulated paths. The probability is
+not calibrated, the errors are those of the sample the forecast was fitted to (four coefficients), and the quantile
+stays that of the present: on a path of a year the live one would follow. `noise_sd` makes it worse, `lag_steps` later,
+`every_steps` rarer.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def fit_path_score(
 
     Parameters
     ----------
-    returns : (n,) log returns a step of the base weights, oldest first; NaN = missing, which leaves averages as they are
+    returns : (n,) log returns a step of the base weights, oldest first; NaN = missing: averages stay as they are
     steps_per_day : 24 for hours, 1 for days
     noise_sd : standard deviation of what is added to ln F, drawn anew for each path and day
     lag_steps, every_steps : see `PathScore`

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -172,6 +173,6 @@ def _answer(
     reason: str | None,
 ) -> Breaking:
     by_size = [value for _, value in sorted(tried)]
-    is_monotone = all(after >= before for before, after in zip(by_size, by_size[1:], strict=False))
+    is_monotone = all(after >= before for before, after in pairwise(by_size))
     at = dict(tried)[holds_at if size is None else size]  # type: ignore[index]
     return Breaking(limit, size, holds_at, at, tolerance, is_monotone, tuple(tried), reason)

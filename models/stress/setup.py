@@ -52,7 +52,7 @@ class Setup:
     ----------
     vault : legs, policy and limits
     generator : of log returns a step
-    columns : symbol of a leg -> asset of the generator; a leg that is not named moves by conditions alone (a stable one)
+    columns : symbol of a leg -> asset of the generator; a leg without a name here moves by conditions alone (stable)
     score : forecast along a path, fitted to the past of the base weights
     steps : of a path; `steps_per_day` 24 = hours, 1 = days: cooldown, turnover a day and age of a score count in time
     execution : costs, latency in steps, capital

@@ -96,8 +96,8 @@ def simulate_vault(
     -----
     Memory: 80 bytes a path and strategy, at most 10,000 paths at 121 closes for the bands (10 MB a strategy), and for
     each thread a block of paths (8 MB, or one path where that is more) with its conditions. The mix is run after the
-    policy, on the same paths drawn again: its exposure is the policy's mean over all paths, corrected once, on the first
-    500 paths, for how far a mix drifts from what it wants.
+    policy, on the same paths drawn again: its exposure is the policy's mean over all paths, corrected once, on the
+    first 500 paths, for how far a mix drifts from what it wants.
     """
     if paths < 1:
         raise ValueError(f"a simulation needs a path, got {paths}")
@@ -158,8 +158,12 @@ class _Run:
                     raise Cancelled(f"called off after {blocks[first]} of {paths} paths")
                 own = blocks[first : first + a_round]
                 work = [(terms, strategies, path, min(path + self._block, paths)) for path in own]
-                for _ in pool.map(lambda args: self._live(*args), work) if pool else (self._live(*w) for w in work):
-                    pass
+                if pool is None:
+                    for part in work:
+                        self._live(*part)
+                else:
+                    for done in [pool.submit(self._live, *part) for part in work]:
+                        done.result()
                 if control.progress is not None:
                     control.progress(begin + (end - begin) * min(own[-1] + self._block, paths) / paths)
 

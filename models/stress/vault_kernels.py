@@ -34,9 +34,9 @@ class VaultTerms(NamedTuple):
     """A vault as the kernel reads it.
 
     `rule` with `enter` and `leave` on the scale of ln F; `start` (k,) weights at the first close, `is_on` state of the
-    on/off rule then. `column` (k,): the generator's asset of each leg, -1 = it moves by conditions alone. `half_spread`,
-    `slippage` per dollar; `sigma_day`, `depth_usd` (k,), read only with impact. `mix` (n, k): the constant mix.
-    `lag`, `every`: of the score. `leverage`, `maintenance`: 0 = nobody lends.
+    on/off rule then. `column` (k,): the generator's asset of each leg, -1 = it moves by conditions alone.
+    `half_spread`, `slippage` per dollar; `sigma_day`, `depth_usd` (k,), read only with impact. `mix` (n, k): the
+    constant mix. `lag`, `every`: of the score. `leverage`, `maintenance`: 0 = nobody lends.
     """
 
     rule: Rule
@@ -270,8 +270,8 @@ def liquidation(equity: FloatArray, funding: FloatArray, capital: float, leverag
 
     Liquidated where 1 + l (P - 1) - l (funding so far) <= m l P, P = equity over the start. Between two closes on the
     safe side a Brownian bridge may have crossed: exp(-2 a b / variance of the step), a and b the logarithmic distances
-    of the closes from the barrier. The variance is an exponentially weighted one (0.94) of simple returns that begins at
-    the path's own.
+    of the closes from the barrier. The variance is an exponentially weighted one (0.94) of simple returns that begins
+    at the path's own.
 
     Returns
     -------
