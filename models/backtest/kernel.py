@@ -56,8 +56,8 @@ class Market(NamedTuple):
 
 class Course(NamedTuple):
     """What the kernel leaves behind: `equity` (n,), `weights` (n, k), and of each fill, in order, `fill_bars` (n, 2)
-    bars of decision and fill and `fills` (n, 4) planned and carried-out turnover, dollars swapped, dollars paid. Rows of
-    fills beyond the returned number mean nothing."""
+    bars of decision and fill and `fills` (n, 4) planned and carried-out turnover, dollars swapped, dollars paid. Rows
+    of fills beyond the returned number mean nothing."""
 
     equity: FloatArray
     weights: FloatArray

@@ -1,7 +1,7 @@
 """Figures of many simulated paths, each with its Monte-Carlo error; differences on the same paths.
 
 Losses are positive. A figure that cannot be said is None with a reason, never NaN. What is measured of one path is in
-`vault_kernels.py`.
+`course_figures.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from models.stress import vault_kernels as columns
+from models.stress import course_figures as columns
 
 FloatArray = NDArray[np.float64]
 

@@ -20,8 +20,9 @@ from models.contracts.vault import VaultConfig
 from models.stress.bands import BAND_PATHS, shown_steps
 from models.stress.conditions import Conditions, neutral
 from models.stress.counter_rng import key_of
+from models.stress.course_figures import EXPOSURE, FIGURES
 from models.stress.setup import Setup, terms_of
-from models.stress.vault_kernels import EXPOSURE, FIGURES, HOLD, MIX, POLICY, Shocked, VaultTerms, run_paths
+from models.stress.vault_kernels import HOLD, MIX, POLICY, Shocked, VaultTerms, run_paths
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -63,7 +64,7 @@ class Simulated:
 
     Parameters
     ----------
-    tables : by strategy, (paths, 10) figures of each path in the order of `vault_kernels`
+    tables : by strategy, (paths, 10) figures of each path in the order of `course_figures`
     shown : (points,) closes at which equity is kept, 0 = the start
     equity : by strategy, (first paths, points), 1 = the start
     mix_weights : of the constant mix, in the order of the legs
