@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.stress.bootstrap_kernels import Course, Sample
 from models.stress.gjr import Gjr
+from models.stress.path_score import ScoreTerms
 from models.stress.regime_kernels import Law, Start
 
 FloatArray = NDArray[np.float64]
@@ -111,3 +113,36 @@ def regime_path(law: Law, start: Start, gjr: Sequence[Gjr], key: int, path: int,
         h = np.minimum(omega + (alpha + gamma * (y < 0)) * y**2 + beta * h, 400.0)
         out.append(law.mean + deviation)
     return np.array(out[start.burn_in :])
+
+
+def log_forecast(terms: ScoreTerms, returns: FloatArray, key: int = 0, path: int = 0) -> list[float]:
+    """ln F at each close of a path, the first before any return."""
+    averages, out, noise = [float(x) for x in terms.start], [], 0.0
+    for t in range(len(returns) + 1):
+        if t:
+            rate = float(returns[t - 1]) ** 2 * terms.steps_per_day
+            averages = [d * x + (1 - d) * rate for d, x in zip(terms.decay, averages, strict=True)]
+        if terms.noise_sd and t % terms.steps_per_day == 0:
+            a, b, c, d = draw(key, t // terms.steps_per_day, 3, path)
+            noise = terms.noise_sd * math.sqrt(-2 * math.log(1 - unit(a, b))) * math.cos(2 * math.pi * unit(c, d))
+        linear = sum(b * math.log(max(x, 1e-8)) for b, x in zip(terms.slope, averages, strict=True))
+        out.append(terms.intercept + linear + noise)
+    return out
+
+
+def liquidation(equity: list[float], funding: list[float], multiple: float, maintenance: float) -> float:
+    """Probability of a liquidation on one path of equity, 1 = the start, with every logarithm taken."""
+    moves = [after / before - 1 for before, after in pairwise(equity)]
+    variance, alive = sum(x * x for x in moves) / len(moves), 1.0
+    for t, move in enumerate(moves):
+        variance = 0.94 * variance + 0.06 * move * move
+        owed = multiple - 1 + multiple * sum(funding[: t + 1])
+        barrier = owed / (multiple * (1 - maintenance))
+        if barrier <= 0:
+            continue
+        if min(equity[t], equity[t + 1]) <= barrier:
+            return 1.0
+        if variance > 0:
+            distances = math.log(equity[t] / barrier) * math.log(equity[t + 1] / barrier)
+            alive *= 1 - math.exp(-2 * distances / variance)
+    return 1 - alive
