@@ -109,6 +109,24 @@ def test_a_failed_order_moves_nothing_and_does_not_start_a_cooldown() -> None:
     assert reasons(partial)[2] == (Reason.COOLDOWN,)
 
 
+def test_a_halt_holds_up_decisions_and_orders_that_are_due() -> None:
+    halted = _with(coin([100, 100, 50, 25, 25]), halted=np.array([False, False, True, True, False]))
+    sold_late = run(ON_OFF, halted, OUT_AT_1, NO_COSTS)
+    assert [(t.decided_bar, t.bar) for t in sold_late.trades] == [(1, 4)]
+    assert sold_late.equity_usd.tolist() == [1e6, 1e6, 5e5, 2.5e5, 2.5e5]
+    at_the_decision = _with(coin([100] * 5), halted=np.array([False, True, False, False, False]))
+    result = run(ON_OFF, at_the_decision, OUT_AT_1, NO_COSTS)
+    assert [(t.decided_bar, t.bar) for t in result.trades] == [(2, 3)]
+    assert reasons(result)[1] is None
+
+
+def test_a_wider_spread_is_paid_by_fills_at_its_bar() -> None:
+    wide = _with(coin([100] * 4), spread_multiplier=np.array([9.0, 9.0, 3.0, 9.0]))
+    # half-spread 6 bp three times, slippage 4 bp once
+    assert run(ON_OFF, wide, OUT_AT_1, TEN_BPS).cost_usd == pytest.approx(1e6 * 0.0022)
+    assert run_fast(ON_OFF, wide, OUT_AT_1, TEN_BPS).cost_usd == pytest.approx(1e6 * 0.0022)
+
+
 def test_during_an_outage_nothing_is_decided_but_the_rule_still_listens() -> None:
     bars = _with(coin([100] * 5), keeper_up=np.array([True, False, True, True, True]))
     result = run(ON_OFF, bars, (a_score(0, 20.0), a_score(1, 90.0), a_score(2, 75.0)), NO_COSTS)
@@ -269,6 +287,9 @@ def test_another_future_leaves_the_past_as_it_was(cut: int) -> None:
         ({"fill_share": np.array([1.0, 1.1])}, "fill_share"),
         ({"fill_share": np.array([1.0, np.nan])}, "fill_share"),
         ({"keeper_up": np.array([True])}, "keeper_up"),
+        ({"halted": np.array([True])}, "halted"),
+        ({"spread_multiplier": np.array([1.0, 0.5])}, "spread_multiplier"),
+        ({"spread_multiplier": np.array([1.0, np.nan])}, "spread_multiplier"),
         ({"depth_usd": -np.ones((2, 2))}, "depth_usd"),
     ],
 )

@@ -40,7 +40,8 @@ def test_tails_of_a_normal_law() -> None:
         truth = {f"var_{percent}": 0.1 * z - 0.01, f"es_{percent}": 0.1 * norm.pdf(z) / (1 - percent / 100) - 0.01}
         for name, value in truth.items():
             one = found[name]
-            assert one.value is not None and one.standard_error is not None
+            assert one.value is not None
+            assert one.standard_error is not None
             assert abs(one.value - value) < 4 * one.standard_error
             assert one.standard_error < 0.002
     assert found["ruin_probability"].value == pytest.approx(norm.cdf(-2.6), abs=0.0008)
@@ -68,7 +69,8 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
         found = estimates(a_table(0.1 * rng.standard_normal(4000)), 0.15)
         for name, value in truth.items():
             one = found[name]
-            assert one.low is not None and one.high is not None
+            assert one.low is not None
+            assert one.high is not None
             held[name] += one.low <= value <= one.high
     for name, count in held.items():
         assert abs(count / runs - 0.95) < 4 * math.sqrt(0.95 * 0.05 / runs), name
@@ -82,7 +84,8 @@ def test_common_random_numbers_make_a_small_difference_sure() -> None:
         one, other = apart[name], alone[name]
         assert one.value == pytest.approx(-0.001 if name == "mean_return" else 0.001)
         assert one.standard_error == pytest.approx(0.0, abs=1e-12)
-        assert other.standard_error is not None and other.standard_error > 0.001
+        assert other.standard_error is not None
+        assert other.standard_error > 0.001
 
 
 def test_what_cannot_be_said_is_none_and_says_why() -> None:
@@ -93,8 +96,10 @@ def test_what_cannot_be_said_is_none_and_says_why() -> None:
     assert found["mean_return"].reason is None
     zero = found["ruin_probability"]
     assert zero.value == 0.0
-    assert zero.high is not None and zero.high > 0.05
-    assert zero.standard_error is not None and zero.standard_error > 0.0
+    assert zero.high is not None
+    assert zero.high > 0.05
+    assert zero.standard_error is not None
+    assert zero.standard_error > 0.0
     json.dumps(as_plain(found), allow_nan=False)
 
 

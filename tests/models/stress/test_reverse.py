@@ -19,7 +19,8 @@ from tests.models.stress.vaults import a_coin, random_conditions
 @given(st.floats(0.001, 0.999), st.floats(1e-6, 0.1))
 def test_the_threshold_of_a_line(threshold: float, tolerance: float) -> None:
     found = smallest_breaking(lambda x: x, threshold, 0.0, 1.0, tolerance)
-    assert found.size is not None and found.holds_at is not None
+    assert found.size is not None
+    assert found.holds_at is not None
     assert found.holds_at <= threshold < found.size
     assert found.size - found.holds_at <= tolerance
     assert found.is_monotone
@@ -63,7 +64,8 @@ def test_the_gap_that_costs_a_given_share(name: str, limit: float) -> None:
         a_coin(np.zeros((40, 20))), 40, 0, scaled_by(a_gap), name, limit, highest=2.0, tolerance=1e-3, strategy="hold"
     )
     truth = math.log(2.0) if name == "ruin_probability" else -math.log(0.7)
-    assert found.size is not None and found.holds_at is not None
+    assert found.size is not None
+    assert found.holds_at is not None
     assert found.holds_at - 1e-9 <= truth <= found.size + 1e-9
     assert found.is_monotone
 

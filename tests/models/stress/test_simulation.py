@@ -122,7 +122,8 @@ def test_the_expected_drawdown_of_a_random_walk() -> None:
     walk = np.random.default_rng(6).normal(0, sigma, (paths, steps))
     found = estimates(simulate_vault(a_coin(walk), paths, 0).tables["hold"], 0.5)["mean_max_drawdown"]
     truth = sigma * (math.sqrt(math.pi * steps / 2) - 2 * 0.5826)
-    assert found.value is not None and found.standard_error is not None
+    assert found.value is not None
+    assert found.standard_error is not None
     assert abs(found.value - truth) < 4 * found.standard_error
     assert found.standard_error < 0.02 * truth
 
@@ -172,7 +173,8 @@ def test_bands_hold_what_they_say() -> None:
     rng = np.random.default_rng(7)
     walks = np.exp(np.concatenate([np.zeros((3000, 1)), np.cumsum(rng.normal(0, 0.01, (3000, 60)), axis=1)], axis=1))
     bands = equity_bands(walks, np.arange(61))
-    assert bands is not None and bands.standard_error is not None
+    assert bands is not None
+    assert bands.standard_error is not None
     inside = ((walks >= bands.low * (1 - 1e-12)) & (walks <= bands.high * (1 + 1e-12))).all(axis=1)
     assert inside.mean() == bands.inside == pytest.approx(0.9, abs=1 / 3000)
     for row, percent in enumerate(PERCENTS):
