@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.backtest.comparison import InRegime, InWindow, Window, by_regime, in_windows
-from models.backtest.intervals import Intervals, intervals
+from models.backtest.intervals import REPETITIONS, Intervals, intervals
 from models.backtest.metrics import Figures, figures
 from models.backtest.placebo import Placebo
 from models.backtest.plain import as_plain
@@ -69,6 +69,7 @@ def build(
     labels: Mapping[int, str] | None = None,
     windows: Sequence[Window] = (),
     other_trials: FloatArray | None = None,
+    repetitions: int = REPETITIONS,
 ) -> Report:
     """Put runs on the same bars beside each other.
 
@@ -79,6 +80,7 @@ def build(
     rng : of the bootstrap.
     labels : regime of each day, as in `by_regime`.
     other_trials : (n, m) daily returns of what was tried and is not shown, on the same days.
+    repetitions : resamples behind the intervals.
 
     Raises
     ------
@@ -101,7 +103,7 @@ def build(
             _strategy(name, run, benchmarks.get(name), sharpes, (placebos or {}).get(name), labels, windows)
             for name, run in runs.items()
         ),
-        intervals(returns, benchmarks, rng),
+        intervals(returns, benchmarks, rng, repetitions=repetitions),
         probability_of_overfitting(tried),
         tried.shape[1],
         {name: run.daily()[1] / run.daily()[1][0] for name, run in runs.items()},

@@ -25,6 +25,7 @@ class ScoreTape:
     Attributes
     ----------
     scores : (m,) sorted by the moment from which each was known.
+    known_us : (m,) that moment, microseconds since 1970.
     as_of_us, valid_until_us : (m,) microseconds since 1970.
     value, sigma_ann : (m,) score and forecast volatility; NaN = no number.
     sound : (m,) status that lets it be acted on.
@@ -35,7 +36,7 @@ class ScoreTape:
         known = [microseconds(max(score.issued_at, score.as_of)) for score in scores]
         order = sorted(range(len(scores)), key=lambda i: (known[i], scores[i].as_of))  # stable: equal ones as given
         self.scores = tuple(scores[i] for i in order)
-        self._known_us = np.array([known[i] for i in order], dtype=np.int64)
+        self.known_us = np.array([known[i] for i in order], dtype=np.int64)
         self.as_of_us = np.array([microseconds(score.as_of) for score in self.scores], dtype=np.int64)
         self.valid_until_us = np.array([microseconds(score.valid_until) for score in self.scores], dtype=np.int64)
         self.value = _numbers([score.score for score in self.scores])
@@ -52,7 +53,7 @@ class ScoreTape:
         """(n,) position in `scores` of the newest one known at each moment; -1 before the first."""
         if not len(self):
             return np.full(len(times_us), -1, dtype=np.int64)
-        seen = np.searchsorted(self._known_us, times_us, side="right") - 1
+        seen = np.searchsorted(self.known_us, times_us, side="right") - 1
         return np.where(seen >= 0, self._newest[np.maximum(seen, 0)], -1)
 
 

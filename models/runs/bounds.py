@@ -1,0 +1,12 @@
+"""How much one run may ask for. One unit of work is one leg of one bar of one course: some 20 ns on one core.
+
+The same numbers bound what is said in a request (`models.backtest.request`) and what a process takes on.
+"""
+
+from __future__ import annotations
+
+AT_ONCE = 40_000_000  # about a second of one core, after the first run of a process has compiled
+MOST = 4_000_000_000  # minutes of a job; above it a request is refused
+MAX_OPEN = 20  # runs that wait or are computed; the next one is told to come back
+MAX_HISTORY_DAYS = 3_660  # of closes that are read for one run
+MAX_BODY_BYTES = 16_384
