@@ -3,7 +3,18 @@
 import dagster as dg
 
 from orchestration import dbt
-from orchestration.assets import drift, evaluation, housekeeping, ingest, keeping, promotion, quality, regimes, scoring
+from orchestration.assets import (
+    backtests,
+    drift,
+    evaluation,
+    housekeeping,
+    ingest,
+    keeping,
+    promotion,
+    quality,
+    regimes,
+    scoring,
+)
 from orchestration.checks import (
     feature_checks,
     leak_checks,
@@ -40,6 +51,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             scoring.scores,
             scoring.target_allocations,
             regimes.regimes,
+            backtests.policy_backtests,
             drift.drift_calibrations,
             drift.drift_alarms,
             keeping.keeper_decisions,
@@ -57,6 +69,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *asset_jobs(dbt.hourly_selection(target), dbt.deploy_selection(target)),
             keeping.keeper_reconcile,
             housekeeping.housekeeping,
+            backtests.requested_runs,
         ],
         schedules=schedules(settings, calendar),
         sensors=sensors(settings),

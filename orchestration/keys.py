@@ -37,6 +37,7 @@ DRIFT_ALARMS = key_of(tables.ML_DRIFT_ALARMS)
 SCORES = key_of(tables.RISK_SCORES)
 TARGETS = key_of(tables.RISK_TARGET_ALLOCATIONS)
 REGIMES = key_of(tables.RISK_REGIMES)
+RUNS = key_of(tables.RISK_RUNS)
 
 DECISIONS = key_of(tables.KEEPER_DECISIONS)
 

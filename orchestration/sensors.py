@@ -1,4 +1,5 @@
-"""Sensors: a new target asks for the keeper, a drift for training; each end of a job is written down.
+"""Sensors: a new target asks for the keeper, a drift for training, a run that waits for its job; each end of a job is
+written down.
 
 Bodies read one row and build a request: no chain, no HTTP, no model. A sensor that is asked twice asks twice for the
 same key, and the unique keys of `keeper.decisions` stand behind it.
@@ -11,9 +12,11 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from models.contracts import jobs as names
+from models.contracts.runs import RunStatus
 from models.contracts.tables import ML_DRIFT_ALARMS, OPS_JOB_RUNS, RISK_TARGET_ALLOCATIONS
 from models.drift.alarms import RETRAIN_KINDS
 from orchestration.cadence import HOUR
+from orchestration.resources.runs import registry_of
 from orchestration.resources.workspace import Workspace
 from orchestration.schedules import market_speed, unfinished
 from orchestration.settings import Settings
@@ -112,6 +115,17 @@ def read_drift(workspace: Workspace) -> DriftRow | None:
     return DriftRow(**rows[0]) if rows else None
 
 
+def is_waiting(workspace: Workspace) -> bool:
+    return bool(registry_of(workspace.warehouse).open(1, [RunStatus.QUEUED]))
+
+
+def runs_request(waiting: bool, busy: bool) -> dg.RunRequest | dg.SkipReason:
+    """What the queue of runs asks for. `busy`: the job has not ended; it looks at the queue again before it does."""
+    if not waiting:
+        return dg.SkipReason("no run waits")
+    return dg.SkipReason("the job still computes") if busy else dg.RunRequest()
+
+
 def sensors(settings: Settings) -> list[dg.SensorDefinition]:
     """All sensors, running as soon as the daemon does."""
     # Four looks in a market hour, so that a sped-up clock does not expire a target before the keeper sees it.
@@ -147,7 +161,18 @@ def sensors(settings: Settings) -> list[dg.SensorDefinition]:
             return dg.SensorResult(skip_reason=found, cursor=cursor)
         return dg.SensorResult(run_requests=[found], cursor=cursor)
 
-    return [new_target, retraining, *(_job_end_sensor(name, status) for name, status in _ENDS.items())]
+    @dg.sensor(
+        name="requested_runs_sensor",
+        job_name=names.REQUESTED_RUNS,
+        minimum_interval_seconds=10,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="A run that waits in risk.runs asks for the job that computes all of them.",
+    )
+    def requested(context: dg.SensorEvaluationContext, workspace: Workspace) -> dg.RunRequest | dg.SkipReason:
+        # No run key: a job that died leaves its run waiting or cut off, and the next one goes on.
+        return runs_request(is_waiting(workspace), unfinished(context.instance, [names.REQUESTED_RUNS]))
+
+    return [new_target, retraining, requested, *(_job_end_sensor(name, status) for name, status in _ENDS.items())]
 
 
 _ENDS = {

@@ -18,8 +18,9 @@ def issue_targets(workspace: Workspace, run_id: str) -> tuple[list[dict[str, Any
     What a policy remembers is the target of an older moment, so that issuing a moment again starts from
     where the first time started.
     """
-    now, rows = workspace.now(), []
-    for vault in workspace.vaults():
+    now, rows, vaults = workspace.now(), [], workspace.vaults()
+    workspace.warehouse.upsert_vaults(vaults)  # what the API knows of them
+    for vault in vaults:
         horizon = PROTOCOLS[SeriesKind.VAULT].horizons[0]
         score, score_id = latest_score(workspace.warehouse, f"vault:{vault.id}", horizon)
         before = score.as_of if score is not None else now

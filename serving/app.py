@@ -10,9 +10,10 @@ from fastapi import FastAPI
 
 from serving import errors
 from serving.middleware import HeadMiddleware, RequestIdMiddleware
-from serving.routes import health, page, risk
+from serving.routes import backtests, health, page, risk
+from serving.runs import Desk
 from serving.settings import ServingSettings, load_serving_settings
-from serving.store import Store, make_engine
+from serving.store import Store, make_engine, make_request_engine
 
 _DESCRIPTION = """
 Scores of the newest materialized run. **VolatilityScore** 0-100: 50 is the usual spike risk, 80 four times the usual
@@ -33,12 +34,13 @@ class Api(FastAPI):
 def create_app(settings: ServingSettings | None = None) -> FastAPI:
     """Build the API. Without settings they are read from the environment (the entry of the server process)."""
     chosen = settings or load_serving_settings()
-    engine = make_engine(chosen)
+    engine, request_engine = make_engine(chosen), make_request_engine(chosen)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         engine.dispose()
+        request_engine.dispose()
 
     # A redirect would carry the caller's Host header back to it: a path with a slash too many is simply not there.
     app = Api(
@@ -50,12 +52,14 @@ def create_app(settings: ServingSettings | None = None) -> FastAPI:
         docs_url=None,  # the framework's pages load their scripts from elsewhere: blank without the internet
         redoc_url=None,
     )
-    app.state.store = Store(engine)
+    app.state.store = Store(engine, request_engine)
+    app.state.desk = Desk()
     app.add_middleware(HeadMiddleware)
     app.add_middleware(RequestIdMiddleware)
     errors.install(app)
-    app.include_router(risk.router, prefix="/v1")
-    app.include_router(risk.router, include_in_schema=False)
+    for answers in (risk, backtests):
+        app.include_router(answers.router, prefix="/v1")
+        app.include_router(answers.router, include_in_schema=False)
     app.include_router(health.router)
     app.include_router(page.router)
     return app

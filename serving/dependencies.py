@@ -1,14 +1,15 @@
-"""What handlers are given: the store and the market with its clock."""
+"""What handlers are given: the store, the market with its clock, the desk that takes runs, a strict JSON body."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
 from models.contracts.clock import MarketClock
 from serving.errors import Problem
+from serving.runs import Desk, read_body
 from serving.schemas import Market
 from serving.store import Store
 
@@ -32,5 +33,13 @@ def get_market(store: Annotated[Store, Depends(get_store)]) -> Market:
     return Market(name=row["name"], data_mode=row["data_mode"], time=clock.now(datetime.now(UTC)))
 
 
+def get_desk(request: Request) -> Desk:
+    desk = request.app.state.desk
+    assert isinstance(desk, Desk)
+    return desk
+
+
 StoreDep = Annotated[Store, Depends(get_store)]
 MarketDep = Annotated[Market, Depends(get_market)]
+DeskDep = Annotated[Desk, Depends(get_desk)]
+BodyDep = Annotated[Any, Depends(read_body)]

@@ -13,19 +13,22 @@ class ServingSettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ServingSettings:
-    """`database_url`: SQLAlchemy URL of one market's database. `role`: PostgreSQL role taken after connecting.
+    """`database_url`: SQLAlchemy URL of one market's database. `role`: PostgreSQL role taken after connecting;
+    `request_role`: the one that may add runs to the registry, and nothing else.
 
     `statement_timeout_ms` bounds every query, so that a slow database becomes a 503 and not a hung client.
     """
 
     database_url: str = field(repr=False)  # it may hold a password
     role: str | None = "ballast_reader"
+    request_role: str | None = "ballast_requester"
     pool_size: int = 5
     statement_timeout_ms: int = 5_000
 
 
 def load_serving_settings(env: Mapping[str, str] | None = None) -> ServingSettings:
-    """Read BALLAST_SERVING_DATABASE_URL and BALLAST_SERVING_ROLE. Raises ServingSettingsError without a URL."""
+    """Read BALLAST_SERVING_DATABASE_URL, BALLAST_SERVING_ROLE and BALLAST_SERVING_REQUEST_ROLE (empty: no role is
+    taken). Raises ServingSettingsError without a URL."""
     env = os.environ if env is None else env
     url = env.get("BALLAST_SERVING_DATABASE_URL")
     if not url:
@@ -37,5 +40,7 @@ def load_serving_settings(env: Mapping[str, str] | None = None) -> ServingSettin
         raise ServingSettingsError("BALLAST_SERVING_DATABASE_URL: only postgresql:// URLs are understood")
     # A bare URL means another driver from SQLAlchemy 2.1 on; this project has exactly one.
     return ServingSettings(
-        database_url=f"postgresql+psycopg2://{rest}", role=env.get("BALLAST_SERVING_ROLE", "ballast_reader") or None
+        database_url=f"postgresql+psycopg2://{rest}",
+        role=env.get("BALLAST_SERVING_ROLE", "ballast_reader") or None,
+        request_role=env.get("BALLAST_SERVING_REQUEST_ROLE", "ballast_requester") or None,
     )

@@ -1,14 +1,17 @@
-"""Every query of the API. Reads the `serving` views and nothing else; returns plain mappings, no models."""
+"""Every query of the API. Reads the `serving` views; what a run reads and writes is `models.runs`, asked through here.
+Returns plain mappings, no models."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import RowMapping
 
+from models.runs.reading import StoredMarket
+from models.runs.registry import Registry
 from serving.settings import ServingSettings
 
 _HISTORY = text("""
@@ -28,14 +31,26 @@ _CURRENT = text("""
 """)
 
 
+_WRITERS = 1  # connections that may add runs: a statement each, some milliseconds long
+
+
 def make_engine(settings: ServingSettings) -> Engine:
     """A small pool under the reader role; every statement is bounded in time."""
+    return _engine(settings, settings.role, settings.pool_size)
+
+
+def make_request_engine(settings: ServingSettings) -> Engine:
+    """One connection, opened with the first run, under the role that may add runs."""
+    return _engine(settings, settings.request_role, _WRITERS)
+
+
+def _engine(settings: ServingSettings, role: str | None, size: int) -> Engine:
     options = f"-c statement_timeout={settings.statement_timeout_ms} -c timezone=UTC"
-    if settings.role:
-        options += f" -c role={settings.role}"
+    if role:
+        options += f" -c role={role}"
     return create_engine(
         settings.database_url,
-        pool_size=settings.pool_size,
+        pool_size=size,
         max_overflow=0,
         pool_timeout=settings.statement_timeout_ms / 1000,
         pool_pre_ping=True,
@@ -44,14 +59,23 @@ def make_engine(settings: ServingSettings) -> Engine:
 
 
 class Store:
-    """Read access to the materialized results of one market."""
+    """Read access to the materialized results of one market, and its registry of runs."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, request_engine: Engine) -> None:
+        self._engine, self._request_engine = engine, request_engine
+        self.data = StoredMarket(self._ask)
+        self.runs = Registry(self._ask, self._tell)
 
     def _rows(self, statement: Any, **parameters: object) -> Sequence[RowMapping]:
         with self._engine.connect() as connection:
             return connection.execute(statement, parameters).mappings().all()
+
+    def _ask(self, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return [dict(row) for row in self._rows(text(statement), **parameters)]
+
+    def _tell(self, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        with self._request_engine.begin() as connection:
+            return [dict(row) for row in connection.execute(text(statement), dict(parameters)).mappings()]
 
     def market(self) -> RowMapping | None:
         rows = self._rows(text("select * from serving.market"))

@@ -7,17 +7,16 @@ the days, every default. API, command line and job all go through `inputs_of`, s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from models.allocation.policy import PolicyError, check_vault
-from models.backtest.intervals import REPETITIONS
-from models.backtest.placebo import SHIFTS
 from models.backtest.plain import as_plain
 from models.contracts.runs import ScoreSource
 from models.contracts.vault import PolicyName, VaultAsset, VaultConfig, VaultLimits
+from models.runs.bounds import MOST_REPETITIONS, MOST_SHIFTS, REPETITIONS, SHIFTS
 from models.runs.fields import Choice, Day, Field, Number, Part, Several, Text, read_all
 from models.runs.plan import RequestError
 
@@ -54,8 +53,8 @@ REQUEST: Mapping[str, Field] = {
     "half_spread_bps": Number("Half-spread of a swap, basis points", 0, 1_000, 5.0),
     "slippage_bps": Number("Slippage of a swap, basis points", 0, 1_000, 5.0),
     "latency_bars": Number("Bars from a decision to its fill", 1, 48, 1, whole=True),
-    "placebo_shifts": Number("Circular shifts of each policy; 0 for none", 0, SHIFTS, 100, whole=True),
-    "bootstrap_repetitions": Number("Resamples behind the intervals", 100, 2 * REPETITIONS, REPETITIONS, whole=True),
+    "placebo_shifts": Number("Circular shifts of each policy; 0 for none", 0, MOST_SHIFTS, SHIFTS, whole=True),
+    "bootstrap_repetitions": Number("Resamples behind the intervals", 100, MOST_REPETITIONS, REPETITIONS, whole=True),
     "seed": Number("Seed of the bootstrap", 0, 2**53 - 1, 0, whole=True),
 }
 _EXACT = ("dead_zone", "max_step", "max_turnover_day", "max_exposure")  # Decimal in the limits
@@ -146,11 +145,12 @@ def inputs_of(body: object, vaults: Mapping[str, tuple[VaultConfig, Mapping[str,
 def vault_of(stored: Mapping[str, Any]) -> VaultConfig:
     """A vault from the JSON that `as_plain` makes of it."""
     assets = tuple(VaultAsset(**asset | {"base_weight": Decimal(asset["base_weight"])}) for asset in stored["assets"])
-    limits = {name: Decimal(value) if name in _EXACT else value for name, value in stored["limits"].items()}
-    known = {own.name for own in fields(VaultLimits)}
+    limits: dict[str, Any] = {
+        name: Decimal(value) if name in _EXACT else value for name, value in stored["limits"].items()
+    }
     return VaultConfig(
         stored["id"], stored["network"], stored["contract"], assets,
-        VaultLimits(**{name: value for name, value in limits.items() if name in known}), PolicyName(stored["policy"]),
+        VaultLimits(**limits), PolicyName(stored["policy"]),
     )  # fmt: skip
 
 
@@ -161,7 +161,9 @@ def _check(vault: VaultConfig) -> None:
     if not limits.dead_zone < limits.max_step:
         raise RequestError("limits.dead_zone", f"must lie below max_step, which is {limits.max_step}")
     if vault.policy is PolicyName.VOLATILITY_TARGET and limits.target_sigma_ann is None:
-        raise RequestError("limits.target_sigma_ann", "voltarget needs the volatility that is wanted, 0.5 for 50 % a year")
+        raise RequestError(
+            "limits.target_sigma_ann", "voltarget needs the volatility that is wanted, 0.5 for 50 % a year"
+        )
     try:
         check_vault(vault)
     except PolicyError as error:

@@ -36,7 +36,7 @@ from models.contracts.score import Score
 from models.contracts.vault import VaultConfig
 from models.runs.bounds import MOST
 from models.runs.identity import digest_of_arrays
-from models.runs.plan import NotEnough, Outcome, Plan, RequestError
+from models.runs.plan import NotEnough, Outcome, Plan, RequestError, Watch
 
 LOOKBACK_DAYS = 30  # of inverse volatility, which looks again each week
 REBALANCED_DAYS = 7
@@ -140,13 +140,15 @@ def _strategies(question: _Question) -> dict[str, Strategy]:
     return {**policies, **{name: known[name] for name in question.inputs.benchmarks}}
 
 
-def _run(question: _Question) -> Outcome:
+def _run(question: _Question, watch: Watch) -> Outcome:
     inputs, span, tape = question.inputs, question.span, question.tape
     execution = Execution(Costs(inputs.half_spread_bps, inputs.slippage_bps), inputs.latency_bars)
     base = _base(question)
     runs: dict[str, BacktestRun] = {}
     placebos = {}
-    for name, strategy in _strategies(question).items():
+    strategies = _strategies(question)
+    for n, (name, strategy) in enumerate(strategies.items()):
+        watch(n / (len(strategies) + 1))  # the report is as long as a strategy
         # Only a strategy that looks back starts before the days that count.
         bars = question.bars if name == INVERSE_VOLATILITY else base
         runs[name] = run_fast(strategy, bars, tape, execution)
@@ -154,6 +156,7 @@ def _run(question: _Question) -> Outcome:
             runs[name + MIX] = equal_exposure_mix(runs[name], strategy.vault, base, execution)
             if inputs.placebo_shifts:
                 placebos[name] = circular_shifts(strategy, base, tape, execution, shifts=inputs.placebo_shifts)
+    watch(len(strategies) / (len(strategies) + 1))
     first, last = ((day - EPOCH).days for day in (span.start, span.end))
     runs = {name: run.between(first, last) for name, run in runs.items()}
     benchmarks = {policy.value: policy.value + MIX for policy in inputs.policies}
@@ -199,4 +202,3 @@ def _data_hash(bars: Bars, tape: ScoreTape) -> str:
         valid_until=tape.valid_until_us, value=tape.value, sigma_ann=tape.sigma_ann, sound=tape.sound,
         share_imputed=tape.share_imputed,
     )  # fmt: skip
-

@@ -8,7 +8,6 @@ KEEPER = "keeper"
 KEEPER_RECONCILE = "keeper_reconcile"
 HOUSEKEEPING = "housekeeping"
 REQUESTED_RUNS = "requested_runs"  # no beat of the market: nobody has to ask
-POLICY_BACKTESTS = "policy_backtests"
 
 # Two missed runs are late, one may be a slow run. Reconcile runs every wall minute, in which a clock at 60 times
 # speed passes a whole market hour: two of them are late.

@@ -10,3 +10,8 @@ MOST = 4_000_000_000  # minutes of a job; above it a request is refused
 MAX_OPEN = 20  # runs that wait or are computed; the next one is told to come back
 MAX_HISTORY_DAYS = 3_660  # of closes that are read for one run
 MAX_BODY_BYTES = 16_384
+
+REPETITIONS = 1_000  # of a bootstrap where nothing is said (`models.backtest.intervals`), and the most
+MOST_REPETITIONS = 2_000
+SHIFTS = 100  # of a placebo where nothing is said; the most is that of `models.backtest.placebo`
+MOST_SHIFTS = 300

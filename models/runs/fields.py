@@ -22,9 +22,14 @@ class Field(Protocol):
     """`read` gives the value or raises RequestError; `schema` says the same as JSON Schema. `default` None and
     `required` False: may be left out or null."""
 
-    about: str
-    default: Any
-    required: bool
+    @property
+    def about(self) -> str: ...
+
+    @property
+    def default(self) -> Any: ...
+
+    @property
+    def required(self) -> bool: ...
 
     def read(self, path: str, value: object) -> Any: ...
 
@@ -60,10 +65,11 @@ class Number:
     required: bool = False
 
     def read(self, path: str, value: object) -> float:
-        word = "a whole number" if self.whole else "a number"
-        wanted = int if self.whole else int | float
-        if isinstance(value, bool) or not isinstance(value, wanted) or not self.low <= value <= self.high:
+        is_number = isinstance(value, int) if self.whole else isinstance(value, int | float)
+        if isinstance(value, bool) or not is_number or not self.low <= value <= self.high:  # type: ignore[operator]
+            word = "a whole number" if self.whole else "a number"
             raise RequestError(path, f"must be {word} from {self.low:g} to {self.high:g}, not {shown(value)}")
+        assert isinstance(value, int | float)
         return value if self.whole else float(value)
 
     def schema(self) -> dict[str, Any]:

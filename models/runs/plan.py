@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from models.backtest.sufficiency import Shortage
 from models.contracts.runs import RunKind
 from models.runs.identity import Identity, identify
+
+if TYPE_CHECKING:  # it stands on pandas, which reading a request need not load
+    from models.backtest.sufficiency import Shortage
 
 
 class RequestError(ValueError):
@@ -31,6 +33,18 @@ class NotEnough(RequestError):
         self.shortage = shortage
 
 
+class Cancelled(Exception):
+    """Somebody wants the run no more; raised by a `Watch`, passed on by whatever computes."""
+
+
+# Told how far a run is (share, 0-1), every now and then; raises Cancelled to end it.
+Watch = Callable[[float], None]
+
+
+def unwatched(share: float) -> None:
+    """Nobody looks, nobody cancels."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a run leaves behind, all JSON-able: `summary` is what two runs are compared by; `curve` and `trades` are
@@ -46,7 +60,8 @@ class Plan:
     """A run that can be computed.
 
     `inputs`: JSON-able and complete, every default written out: from them the same plan is made again. `work`: how much
-    there is to do, in units of `models.runs.bounds`. `compute` depends on nothing outside.
+    there is to do, in units of `models.runs.bounds`. `compute` depends on nothing outside; it tells its watch how far
+    it is.
     """
 
     kind: RunKind
@@ -54,7 +69,7 @@ class Plan:
     data_hash: str
     seed: int
     work: int
-    compute: Callable[[], Outcome]
+    compute: Callable[[Watch], Outcome]
 
     @property
     def identity(self) -> Identity:

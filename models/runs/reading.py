@@ -64,6 +64,10 @@ _ISSUED = f"""
 """
 _MODE = f"select data_mode from {OPS_MARKET}"
 _NUMBERS = ("score", "p_spike", "rv_forecast", "sigma_ann", "var99", "es99")
+_SAME = (
+    "subject", "horizon_days", "as_of", "issued_at", "valid_until", "model_name", "model_version", "share_imputed",
+    "share_stale",
+)  # fmt: skip
 _INTERVALS_S = {"1h": 3_600, "1d": 86_400}
 
 
@@ -81,7 +85,7 @@ class StoredMarket:
             row["id"]: Terms(int(row["max_age_s"]), _INTERVALS_S[row["interval"]])
             for row in self._ask(_TERMS, {"series": sorted(legs)})
         }
-        found = {}
+        found: dict[str, tuple[VaultConfig, Mapping[str, Terms]]] = {}
         for name, vault in vaults.items():
             own = [asset.series for asset in vault.assets if asset.series is not None]
             if all(series in terms for series in own):
@@ -107,19 +111,17 @@ class StoredMarket:
 
 
 def _published(row: Mapping[str, Any]) -> Published:
-    return Published(row["as_of"], *(_number(row[name]) for name in ("score", "p_spike")), float(row["rv_forecast"]),
-                     *(_number(row[name]) for name in ("var99", "es99")))  # fmt: skip
+    return Published(
+        row["as_of"], _number(row["score"]), _number(row["p_spike"]), float(row["rv_forecast"]), _number(row["var99"]),
+        _number(row["es99"]),
+    )  # fmt: skip
 
 
 def _issued(row: Mapping[str, Any]) -> Score:
-    names = (
-        "subject", "horizon_days", "as_of", "issued_at", "valid_until", "model_name", "model_version", "share_imputed",
-        "share_stale",
-    )  # fmt: skip
+    values: dict[str, Any] = {name: row[name] for name in _SAME} | {name: _number(row[name]) for name in _NUMBERS}
     return Score(
-        **{name: row[name] for name in names}, **{name: _number(row[name]) for name in _NUMBERS},
-        status=ScoreStatus(row["status"]), reasons=tuple(row["reasons"]), data_mode=DataMode(row["data_mode"]),
-    )  # fmt: skip
+        **values, status=ScoreStatus(row["status"]), reasons=tuple(row["reasons"]), data_mode=DataMode(row["data_mode"])
+    )
 
 
 def _number(value: float | None) -> float | None:

@@ -20,8 +20,8 @@ from models.runs.reading import Ask
 # All in one statement, so in one transaction: the run unless it is known, its result if there is one, the event.
 _RECORD = f"""
     with run as (
-        insert into {RISK_RUNS} (id, kind, input_hash, inputs, data_hash, code_hash, environment_hash, environment, seed,
-            work, requested_by, requested_at, data_mode)
+        insert into {RISK_RUNS} (id, kind, input_hash, inputs, data_hash, code_hash, environment_hash, environment,
+            seed, work, requested_by, requested_at, data_mode)
         values (:id, :kind, :input_hash, cast(:inputs as jsonb), :data_hash, :code_hash, :environment_hash,
             cast(:environment as jsonb), :seed, :work, :by, :requested_at, :data_mode)
         on conflict (id) do nothing
@@ -65,8 +65,8 @@ _COURSE = f"select curve, trades from {RISK_RUN_RESULTS} where run = :id"
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
-    """A run as it stands. `requested_at` is market time, the others wall time; `detail`: words about the status, such as
-    why it failed; `summary`, `seconds` None until it is done."""
+    """A run as it stands. `requested_at` is market time, the others wall time; `detail`: words about the status, such
+    as why it failed; `summary`, `seconds` None until it is done."""
 
     id: str
     kind: RunKind
@@ -159,9 +159,7 @@ class Registry:
         )  # fmt: skip
         return identity.id
 
-    def say(
-        self, run: str, status: RunStatus, by: Asker, detail: str | None = None, run_id: str | None = None
-    ) -> None:
+    def say(self, run: str, status: RunStatus, by: Asker, detail: str | None = None, run_id: str | None = None) -> None:
         """An event of a run that is there. `run_id`: the Dagster run that says so."""
         self._told(_EVENT, {"id": run, "status": status.value, "detail": detail, "by": by.value, "run_id": run_id})
 

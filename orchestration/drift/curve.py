@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from models.drift.alarms import NotEnoughHistory
 from models.drift.delay_curve import delay_curve
@@ -50,8 +51,13 @@ def curve_of(streams: Mapping[str, HourlyStream], subject: str, seed: int, plant
 
 def png_of(curve: pd.DataFrame, subject: str) -> bytes:
     """The picture of a curve."""
+    return png(delay_against_false_alarms(curve, f"{subject}: delay against false alarms"))
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as a small picture."""
     drawn = io.BytesIO()
-    delay_against_false_alarms(curve, f"{subject}: delay against false alarms").savefig(drawn, format="png", dpi=_DPI)
+    figure.savefig(drawn, format="png", dpi=_DPI)
     return drawn.getvalue()
 
 

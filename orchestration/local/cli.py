@@ -19,6 +19,7 @@ from rich.markup import escape
 from orchestration.folders import logs
 from orchestration.local.commands import (
     backfill,
+    backtest,
     bench,
     data,
     drift,
@@ -35,7 +36,7 @@ from orchestration.local.failures import known
 from orchestration.settings import Settings, current_settings
 
 OK, DEFECT, EXPECTED_FAILURE, INTERRUPTED = 0, 1, 2, 130
-_MODULES = (play, stack, reports, models, tune, drift, backfill, data, leaks, maintenance, bench)
+_MODULES = (play, stack, reports, models, backtest, tune, drift, backfill, data, leaks, maintenance, bench)
 _PIPE_WIDTH = 120  # tables are laid out for it; a pipe has no width of its own
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import text
 
+from models.backtest.plain import as_plain
 from models.contracts.clock import MarketClock
 from models.contracts.market import DataMode, SeriesSpec
-from models.contracts.tables import OPS_JOB_RUNS, OPS_MARKET, OPS_PROVIDER_STATE, OPS_SERIES
+from models.contracts.tables import OPS_JOB_RUNS, OPS_MARKET, OPS_PROVIDER_STATE, OPS_SERIES, OPS_VAULTS
+from models.contracts.vault import VaultConfig
 from orchestration.resources.database_errors import DatabaseError
 from orchestration.resources.warehouse_records import MarketRow, ProviderState
 from orchestration.resources.warehouse_tables import Tables
@@ -76,6 +79,26 @@ class Operations(Tables):
             for s in specs
         ]  # fmt: skip
         return self.upsert_table(OPS_SERIES, rows, keys=("dataset", "id", "interval")) if rows else 0
+
+    def upsert_vaults(self, vaults: Sequence[VaultConfig]) -> None:
+        """Write the vaults that this market keeps; those that are there and not among them are kept no more."""
+        with self.transaction() as connection:
+            for vault in vaults:
+                connection.execute(
+                    text(
+                        f"insert into {OPS_VAULTS} (id, config, is_kept) values (:id, cast(:config as jsonb), true) "
+                        "on conflict (id) do update set config = excluded.config, is_kept = true, "
+                        "updated_at = clock_timestamp()"
+                    ),
+                    {"id": vault.id, "config": json.dumps(as_plain(vault))},
+                )
+            connection.execute(
+                text(
+                    f"update {OPS_VAULTS} set is_kept = false, updated_at = clock_timestamp() "
+                    "where is_kept and id <> all(:ids)"
+                ),
+                {"ids": [vault.id for vault in vaults]},
+            )
 
     def record_job_run(
         self,

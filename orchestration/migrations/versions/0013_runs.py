@@ -42,7 +42,7 @@ _VAULTS = """
         id text primary key, config jsonb not null, is_kept boolean not null,
         updated_at timestamptz not null default clock_timestamp()
     )"""
-_DESCRIBED = {
+_DESCRIBED: dict[str, dict[str, tuple[str, ...]]] = {
     "risk": {
         "runs": ("id", "kind", "input_hash", "inputs", "data_hash", "code_hash", "environment_hash", "environment",
                  "seed", "work", "requested_by", "requested_at", "data_mode", "recorded_at"),
@@ -77,7 +77,7 @@ def upgrade() -> None:
         op.execute(statement)
     op.execute("create index runs_newest on risk.runs (kind, recorded_at desc, id desc)")
     op.execute("create index run_events_newest on risk.run_events (run, id desc)")
-    append_only(dict.fromkeys(_OURS, {}))
+    append_only({table: {} for table in _OURS})
     op.execute("""
         do $$ begin
             if exists (select from pg_roles where rolname = 'ballast_writer') then
