@@ -68,8 +68,11 @@ def write_market(engine: Engine, days: int = DAYS, first_score: int = FIRST_SCOR
         for statement in _FEATURES:
             connection.execute(text(statement))
         connection.execute(
-            text("insert into ops.market (name, data_mode, seed, clock_anchor) values ('simulated', 'simulated', 1, :at)"
-                 " on conflict (singleton) do update set clock_anchor = excluded.clock_anchor"),
+            text(
+                "insert into ops.market (name, data_mode, seed, clock_anchor) "
+                "values ('simulated', 'simulated', 7, :at) "
+                "on conflict (singleton) do update set clock_anchor = excluded.clock_anchor"
+            ),
             {"at": END},
         )  # fmt: skip
         connection.execute(text(_CATALOGUE))

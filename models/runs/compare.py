@@ -23,7 +23,8 @@ class Difference:
 
 
 def differences(sides: Sequence[Any]) -> list[Difference]:
-    """Every leaf that is not the same on all sides, in the order of the first. JSON-able values."""
+    """Every leaf that is not the same on all sides, in the order of the last: a database may have sorted the others.
+    JSON-able values."""
     return list(_walk("", sides))
 
 
@@ -37,7 +38,7 @@ def _walk(path: str, sides: Sequence[Any]) -> Iterator[Difference]:
     if all(side == sides[0] for side in sides[1:]):
         return
     if all(isinstance(side, Mapping) for side in sides):
-        for name in dict.fromkeys(name for side in sides for name in side):
+        for name in dict.fromkeys(name for side in reversed(sides) for name in side):
             yield from _walk(f"{path}.{name}".lstrip("."), [side.get(name, _MISSING) for side in sides])
     elif all(isinstance(side, list | tuple) for side in sides):
         for n, items in enumerate(zip_longest(*sides, fillvalue=_MISSING)):
