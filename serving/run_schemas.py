@@ -14,7 +14,7 @@ from serving.schemas import Market
 
 SHOWN = ("cagr", "volatility", "sharpe", "max_drawdown", "es99")
 _EXAMPLE_LINE: dict[str, Any] = {
-    "id": "backtest-66c61c6c2519fbf5", "status": "done", "detail": None, "vault_id": "mixed",
+    "id": "backtest-66c61c6c2519fbf5", "status": "done", "detail": "", "vault_id": "mixed",
     "start": "2024-03-02", "end": "2025-12-31", "seed": 0, "requested_by": "api",
     "requested_at": "2026-01-01T00:00:00Z", "recorded_at": "2026-01-01T00:00:01Z", "status_at": "2026-01-01T00:00:01Z",
     "seconds": 0.8, "status_url": "/v1/backtests/backtest-66c61c6c2519fbf5",
@@ -30,7 +30,7 @@ class RunLine(BaseModel):
 
     id: str = Field(description="Kind and digest: equal inputs on equal data, code and environment have one id")
     status: Literal["queued", "running", "done", "failed", "cancelled"]
-    detail: str | None = Field(description="Words about the status, such as why it failed")
+    detail: str = Field(description="Words about the status, such as why it failed; empty without any")
     vault_id: str | None
     start: str | None = Field(description="First day that counts")
     end: str | None = Field(description="Last day that counts")
@@ -56,7 +56,9 @@ class Run(RunLine):
                     "inputs": {"vault_id": "mixed", "policies": ["onoff"], "seed": 0}, "input_hash": "1c0f5a4b7d2e9c33",
                     "data_hash": "9a1b6c2d3e4f5061", "code_hash": "0f1e2d3c4b5a6978",
                     "environment_hash": "7766554433221100", "environment": {"python": "3.12.3", "numpy": "2.4.6"},
-                    "summary": {"trials": 5}, "curve": None, "trades": None,
+                    "summary": {"trials": 5},
+                    "curve": {"days": ["2024-03-02"], "equity": {"onoff": [1, 1.01]}, "exposure": {"onoff": [0, 0.7]}},
+                    "trades": {"onoff": []},
                 }
             ]
         }
@@ -81,7 +83,9 @@ class RunPage(BaseModel):
     """Runs, newest first."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"market": _EXAMPLE_MARKET, "runs": [_EXAMPLE_LINE], "next_cursor": None}]}
+        json_schema_extra={
+            "examples": [{"market": _EXAMPLE_MARKET, "runs": [_EXAMPLE_LINE], "next_cursor": "MjAyNg=="}]
+        }
     )
 
     market: Market

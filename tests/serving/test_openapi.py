@@ -9,10 +9,12 @@ import jsonschema
 import pytest
 from fastapi.testclient import TestClient
 
+from models.backtest.request import REQUEST
+from models.runs.fields import read_all
 from serving.app import create_app
 from serving.settings import ServingSettings
 
-ANSWERS = ("Score", "RiskCurrent", "RiskHistory", "Health")
+ANSWERS = ("Score", "RiskCurrent", "RiskHistory", "Health", "RunLine", "Run", "RunPage", "RunComparison")
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,8 @@ def document() -> dict[str, Any]:
 
 def _operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for path, methods in document["paths"].items():
-        yield path, methods["get"]
+        for operation in methods.values():
+            yield path, operation
 
 
 def _validator(document: dict[str, Any], schema: dict[str, Any]) -> jsonschema.Draft202012Validator:
@@ -52,6 +55,15 @@ def test_errors_are_documented_under_the_type_they_leave_with(document: dict[str
                 content = response["content"][content_type]
                 _validator(document, content["schema"]).validate(content["example"])
                 assert content["example"]["status"] == int(status)
+
+
+def test_what_may_be_asked_of_a_backtest_is_described(document: dict[str, Any]) -> None:
+    operation = document["paths"]["/v1/backtest/run"]["post"]
+    assert set(operation["responses"]) == {"200", "202", "400", "413", "415", "422", "503"}
+    content = operation["requestBody"]["content"]["application/json"]
+    assert set(content["schema"]["properties"]) == set(REQUEST)
+    _validator(document, content["schema"]).validate(content["example"])
+    read_all(REQUEST, content["example"])
 
 
 def test_risk_answers_are_all_described(document: dict[str, Any]) -> None:
