@@ -67,7 +67,8 @@ class Arrays(NamedTuple):
 def _size(law: int, numbers: FloatArray, u: float, v: float) -> float:
     a, b, c = numbers[0], numbers[1], numbers[2]
     if law == LOGNORMAL:
-        return a * math.exp(b * math.sqrt(-2.0 * math.log1p(-u)) * math.cos(2.0 * math.pi * v))
+        normal = math.sqrt(-2.0 * math.log1p(-u)) * math.cos(2.0 * math.pi * v)  # Box & Muller 1958
+        return a * math.exp(b * normal)
     if law == LOMAX:
         return a + b * math.expm1(-math.log1p(-u) / c)
     size = a + (b - a) * u
