@@ -7,7 +7,7 @@ paths is in `shock_kernels.py`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from models.stress.legs import Leg, LegKind, Market
@@ -140,21 +140,23 @@ class Effect:
                 f"{self.delay_days}, {self.over_days}, {self.half_life_days}"
             )
 
-    def strikes(self, leg: Leg, everywhere: bool = False) -> bool:
-        """Whether the worth of this leg is changed; `everywhere`: of all legs of the kind, whatever `only` says."""
+    def strikes(self, leg: Leg) -> bool:
+        """Whether the worth of this leg is changed."""
         if self.channel not in WORTH or leg.kind is not self.kind:
             return False
         names = {leg.symbol.upper(), leg.currency.upper()} - {""}
         if names & {name.upper() for name in self.besides}:
             return False
-        return everywhere or not self.only or bool(names & {name.upper() for name in self.only})
+        return not self.only or bool(names & {name.upper() for name in self.only})
 
-    def weights(self, market: Market, everywhere: bool = False) -> tuple[float, ...]:
+    def weights(self, market: Market) -> tuple[float, ...]:
         """Of every leg: what the size is multiplied by."""
         unit = [leg.sigma_daily if self.channel is Channel.SIGMAS else 1.0 for leg in market.legs]
-        return tuple(
-            weight if self.strikes(leg, everywhere) else 0.0 for leg, weight in zip(market.legs, unit, strict=True)
-        )
+        return tuple(weight if self.strikes(leg) else 0.0 for leg, weight in zip(market.legs, unit, strict=True))
+
+    def everywhere(self) -> Effect:
+        """What one country's money or one stable coin met, all meet; one coin stays one coin."""
+        return self if self.kind is LegKind.COIN else replace(self, only=())
 
 
 @dataclass(frozen=True, slots=True)

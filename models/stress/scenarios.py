@@ -67,11 +67,14 @@ class Scenario:
         """Days from the first to the last, both counted."""
         return (self.end - self.start).days + 1
 
+    def effects_on(self, everywhere: bool) -> tuple[Effect, ...]:
+        """Its effects; `everywhere`: what one country or issuer met, all meet."""
+        return tuple(effect.everywhere() for effect in self.effects) if everywhere else self.effects
+
     def struck(self, market: Market, everywhere: bool = False) -> tuple[str, ...]:
         """Symbols of the legs whose worth it changes; none = the vault holds nothing of what fell."""
-        return tuple(
-            leg.symbol for leg in market.legs if any(effect.strikes(leg, everywhere) for effect in self.effects)
-        )
+        effects = self.effects_on(everywhere)
+        return tuple(leg.symbol for leg in market.legs if any(effect.strikes(leg) for effect in effects))
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,13 @@ class Replay:
         """`recorded` or `parametrised`."""
         return "parametrised" if self.recorded is None else "recorded"
 
+    def event(self, at_step: int) -> Event:
+        """What is left to do for the kernel of shocks: all effects, or those that recorded returns do not hold."""
+        effects = self.scenario.effects_on(self.everywhere)
+        if self.recorded is not None:
+            effects = tuple(effect for effect in effects if effect.channel not in _IN_RETURNS)
+        return Event(self.scenario.name, 0.0, at_step, effects)
+
     def conditions(self, paths: int, steps: int, at_step: int = 0) -> Conditions:
         """Conditions of paths that meet the event at `at_step`, all in the same way.
 
@@ -112,11 +122,7 @@ class Replay:
             raise ValueError(
                 f"{self.scenario.name} must begin within the path: at_step 0 to {steps - 1}, got {at_step}"
             )
-        effects = self.scenario.effects
-        if self.recorded is not None:
-            effects = tuple(effect for effect in effects if effect.channel not in _IN_RETURNS)
-        event = Event(self.scenario.name, 0.0, at_step, effects)
-        conditions = conditions_of(compile_events([event], self.market, 0, self.everywhere), paths, steps)
+        conditions = conditions_of(compile_events([self.event(at_step)], self.market, 0), paths, steps)
         if self.recorded is not None:
             rows = self.recorded[: steps - at_step]
             conditions.log_return[:, at_step : at_step + len(rows)] += rows

@@ -51,7 +51,7 @@ COIN_SCENARIOS = (
         date(2021, 5, 19),
         (
             fall(0.30, besides=("ETH",)),
-            fall(-0.14, day=0.5, besides=("ETH",)),
+            fall(-0.22, day=0.5, besides=("ETH",)),
             fall(0.40, "ETH"),
             fall(-0.297, "ETH", day=0.5),
             halted(2 / 24, day=0.5),

@@ -16,7 +16,7 @@ from models.stress.shock_kernels import Arrays, Program, fill_paths
 HOURS_OF_FUNDING = 8.0
 
 
-def compile_events(events: Sequence[Event], market: Market, seed: int, everywhere: bool = False) -> Program:
+def compile_events(events: Sequence[Event], market: Market, seed: int) -> Program:
     """The columns of the kernel.
 
     Parameters
@@ -24,7 +24,6 @@ def compile_events(events: Sequence[Event], market: Market, seed: int, everywher
     events : of different names
     market : legs and steps
     seed : of all draws; an event's key is seed and name, so events that are added or left out change no other
-    everywhere : effects on single legs strike all legs of their kind
 
     Raises
     ------
@@ -52,7 +51,7 @@ def compile_events(events: Sequence[Event], market: Market, seed: int, everywher
         ramp=np.array([max(e.over_days * per_day, 1.0) for e in effects], dtype=np.float64),
         length=np.array([[day * per_day for day in e.days] for e in effects], dtype=np.float64).reshape(-1, 2),
         decay=np.array([0.5 ** (1.0 / (e.half_life_days * per_day)) for e in effects], dtype=np.float64),
-        weight=np.array([e.weights(market, everywhere) for e in effects]).reshape(len(effects), len(market.legs)),
+        weight=np.array([e.weights(market) for e in effects]).reshape(len(effects), len(market.legs)),
     )
 
 

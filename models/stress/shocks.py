@@ -14,6 +14,7 @@ from models.stress import checks
 from models.stress.conditions import Conditions
 from models.stress.effects import Channel, Effect, Event, lognormal, lomax, signed, uniform
 from models.stress.legs import Leg, LegKind, Market
+from models.stress.shock_kernels import Program
 from models.stress.shock_program import compile_events, conditions_of
 
 Span = tuple[float, float]
@@ -258,6 +259,11 @@ class Outage(Shock):
         return self._together(Effect(self.channel, days=self.days))
 
 
+def program_of(shocks: Sequence[Shock], market: Market, seed: int) -> Program:
+    """The shocks ready for the kernel, which fills one path at a time: for a simulation that keeps none."""
+    return compile_events([event for shock in shocks for event in shock.events(market)], market, seed)
+
+
 def inject(
     shocks: Sequence[Shock], market: Market, paths: int, steps: int, seed: int, first: int = 0, threads: int = 1
 ) -> Conditions:
@@ -279,5 +285,4 @@ def inject(
     Nothing is under way when a path begins. Shocks at the same step add up in returns and funding; of multipliers,
     depth and outages the worse one holds.
     """
-    events = [event for shock in shocks for event in shock.events(market)]
-    return conditions_of(compile_events(events, market, seed), paths, steps, first, threads)
+    return conditions_of(program_of(shocks, market, seed), paths, steps, first, threads)
