@@ -57,6 +57,10 @@ class Control:
     is_cancelled: Callable[[], bool] | None = None
     block_paths: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.threads < 1 or (self.block_paths is not None and self.block_paths < 1):
+            raise ValueError("a run needs a thread and a path in memory")
+
 
 @dataclass(frozen=True, eq=False)
 class Simulated:
@@ -151,7 +155,7 @@ class _Run:
     def do(self, terms: VaultTerms, strategies: tuple[int, ...], paths: int, begin: float, end: float) -> None:
         """Live through the first `paths` paths; progress goes from `begin` to `end`."""
         control, blocks = self.control, range(0, paths, self._block)
-        a_round = max(1, control.threads) * BLOCKS_A_ROUND
+        a_round = control.threads * BLOCKS_A_ROUND
         with ExitStack() as stack:
             pool = stack.enter_context(ThreadPoolExecutor(control.threads)) if control.threads > 1 else None
             for first in range(0, len(blocks), a_round):

@@ -86,8 +86,14 @@ def test_an_error_of_a_thread_is_not_lost() -> None:
         simulate_vault(from_a_bootstrap(), 40, 1, lambda first, paths: neutral(paths, STEPS, 3), Control(2))
 
 
+@pytest.mark.parametrize("wrong", [{"threads": 0}, {"block_paths": 0}])
+def test_a_run_without_hands_is_none(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="a thread and a path"):
+        Control(**wrong)
+
+
 def test_memory_grows_by_the_figures_of_a_path_and_by_nothing_else() -> None:
-    """Beyond the paths that bands rest on; here 60,000 more paths of a setup whose block is 20."""
+    """Beyond the 10,000 paths that bands rest on: 60,000 more of them."""
     setup, control = from_a_bootstrap(2), Control(block_paths=500)
 
     def peak(paths: int) -> int:
