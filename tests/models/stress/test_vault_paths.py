@@ -22,7 +22,7 @@ from models.stress.course_figures import COST, EXPOSURE, RETURN, TRADES, TURNOVE
 from models.stress.path_score import PathScore
 from models.stress.setup import Setup
 from models.stress.simulation import Simulated, simulate_vault
-from models.stress.vault_kernels import VaultTerms
+from models.stress.vault_kernels import VaultTerms, to_growth
 from tests.models.backtest.worlds import follows_volatility
 from tests.models.stress import slow_paths
 from tests.models.stress.vaults import (
@@ -134,6 +134,15 @@ def test_the_cases_reach_every_rule_and_every_tick_is_the_keepers() -> None:
         "score_above_enter", "score_below_leave", "inside_band", "score_expired", "cooldown", "dead_zone",
         "turnover_day_reached", "step_capped", "turnover_day_capped", "intent_unresolved", "already_decided",
     } <= reasons  # fmt: skip
+
+
+@pytest.mark.parametrize("largest", [1e-9, 0.01, 1 / 16, 0.0626, 3.0])
+def test_growth_is_the_exponential(largest: float) -> None:
+    log_returns = np.linspace(-largest, largest, 1001)
+    growth = log_returns.copy()
+    to_growth(growth)
+    np.testing.assert_allclose(growth, np.exp(log_returns), rtol=4.5e-16, atol=0)
+    assert (growth[500], len(growth)) == (1.0, 1001)
 
 
 def without(limit: str, value: Any) -> Callable[[VaultTerms], VaultTerms]:
