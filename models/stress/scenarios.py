@@ -175,7 +175,7 @@ def replay(
     if len(day) == 0 or day[0] >= start or day[-1] < end:
         return parametrised(f"the sample does not reach from before {scenario.start} to {scenario.end}")
     rows = returns[(day >= start) & (day <= end)]
-    missing = ~np.isfinite(rows).all(axis=0)
+    missing = np.asarray(~np.isfinite(rows).all(axis=0))
     if missing.any():
         names = ", ".join(leg.symbol for leg, lacks in zip(market.legs, missing, strict=True) if lacks)
         return parametrised(f"{names} has not all returns of the window")

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 from models.stress.effects import Channel
+from models.stress.shock_base import Shock, Thin
 from models.stress.shocks import (
     Depeg,
     Devaluation,
@@ -14,9 +15,7 @@ from models.stress.shocks import (
     Gap,
     Liquidity,
     Outage,
-    Shock,
     StreetPremium,
-    Thin,
     VolatilitySpike,
 )
 

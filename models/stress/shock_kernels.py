@@ -65,7 +65,7 @@ class Arrays(NamedTuple):
 
 @njit(cache=True, nogil=True)
 def _size(law: int, numbers: FloatArray, u: float, v: float) -> float:
-    a, b, c = numbers[0], numbers[1], numbers[2]
+    a, b, c = float(numbers[0]), float(numbers[1]), float(numbers[2])
     if law == LOGNORMAL:
         normal = math.sqrt(-2.0 * math.log1p(-u)) * math.cos(2.0 * math.pi * v)  # Box & Muller 1958
         return a * math.exp(b * normal)
@@ -173,6 +173,19 @@ def fill_path(program: Program, path: int, out: Arrays) -> None:
                 break
             _happen(program, event, key, number, place, time, uniform(c, d), out)
             number += np.uint64(1)
+
+
+def rows(arrays: Arrays, first: int, end: int) -> Arrays:
+    """The paths [first, end) of arrays with paths in front."""
+    return Arrays(
+        arrays.log_return[first:end],
+        arrays.sigma_multiplier[first:end],
+        arrays.half_spread_multiplier[first:end],
+        arrays.depth_share[first:end],
+        arrays.halted[first:end],
+        arrays.score_stale[first:end],
+        arrays.funding[first:end],
+    )
 
 
 @njit(cache=True, nogil=True)

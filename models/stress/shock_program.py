@@ -11,7 +11,7 @@ from models.stress.counter_rng import key_of
 from models.stress.effects import Channel, Event
 from models.stress.legs import Market
 from models.stress.path_statistics import in_shares
-from models.stress.shock_kernels import Arrays, Program, fill_paths
+from models.stress.shock_kernels import Arrays, Program, fill_paths, rows
 
 HOURS_OF_FUNDING = 8.0
 
@@ -79,5 +79,5 @@ def conditions_of(program: Program, paths: int, steps: int, first: int = 0, thre
     if min(paths, steps) < 1 or first < 0:
         raise ValueError(f"conditions need a path, a step and a first path from 0, got {paths}, {steps}, {first}")
     out = empty_arrays((paths, steps), program.weight.shape[1])
-    in_shares(lambda a, b: fill_paths(program, first + a, Arrays(*(array[a:b] for array in out))), paths, threads)
+    in_shares(lambda a, b: fill_paths(program, first + a, rows(out, a, b)), paths, threads)
     return Conditions(*out)

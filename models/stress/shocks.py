@@ -6,83 +6,16 @@ Times are those of a Poisson process that knows nothing of the path. Defaults an
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.stress import checks
+from models.stress import shock_checks as checks
 from models.stress.conditions import Conditions
 from models.stress.effects import Channel, Effect, Event, lognormal, lomax, signed, uniform
-from models.stress.legs import Leg, LegKind, Market
+from models.stress.legs import LegKind, Market
+from models.stress.shock_base import USUALLY_THIN, Shock, Span, Thin
 from models.stress.shock_kernels import Program
 from models.stress.shock_program import compile_events, conditions_of
-
-Span = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Shock(ABC):
-    """A shock by its name, which is that of its random numbers, and its rate."""
-
-    name: str
-    rate_per_year: float
-
-    def __post_init__(self) -> None:
-        if not self.name:
-            raise ValueError("a shock has no name: its random numbers are drawn by it")
-        checks.rate(self.name, self.rate_per_year)
-
-    @abstractmethod
-    def events(self, market: Market) -> tuple[Event, ...]:
-        """What happens by chance on these legs; nothing where none of them can be struck."""
-
-    def _together(self, *effects: Effect) -> tuple[Event, ...]:
-        return (Event(self.name, self.rate_per_year, -1, effects),)
-
-    def _each(self, legs: Sequence[Leg], *effects: Effect) -> tuple[Event, ...]:
-        """Each leg has times of its own: countries and issuers fall one by one."""
-        return tuple(
-            Event(
-                f"{self.name}/{leg.symbol}",
-                self.rate_per_year,
-                -1,
-                tuple(_only(effect, leg) for effect in effects),
-            )
-            for leg in legs
-        )
-
-
-def _only(effect: Effect, leg: Leg) -> Effect:
-    return Effect(
-        effect.channel,
-        effect.size,
-        leg.kind,
-        (leg.symbol,),
-        days=effect.days,
-        half_life_days=effect.half_life_days,
-    )
-
-
-@dataclass(frozen=True)
-class Thin:
-    """A market that has become thin: half-spread as a multiple, depth as a share, for some days."""
-
-    half_spread: Span = (3.0, 20.0)
-    depth: Span = (0.05, 0.5)
-    days: Span = (1.0, 5.0)
-
-    def check(self, shock: str) -> None:
-        """Raise ValueError unless all three are what they should be."""
-        checks.span(shock, "half_spread", self.half_spread, 1.0, 1000.0)
-        checks.span(shock, "depth", self.depth, 1e-6, 1.0)
-        checks.days(shock, "days", self.days)
-
-    def effects(self) -> tuple[Effect, ...]:
-        """Wide and shallow for the same time."""
-        return (
-            Effect(Channel.HALF_SPREAD, uniform(*self.half_spread), days=self.days),
-            Effect(Channel.DEPTH, uniform(*self.depth), days=self.days),
-        )
 
 
 @dataclass(frozen=True)
@@ -97,7 +30,7 @@ class Gap(Shock):
     least_sigmas: float = 5.0
     tail_sigmas: float = 10.0
     alpha: float = 3.0
-    thin: Thin | None = Thin()
+    thin: Thin | None = USUALLY_THIN
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -115,21 +48,22 @@ class Gap(Shock):
         if without:
             raise ValueError(f"{self.name} is sized in daily sigmas: give {', '.join(without)} a sigma_daily above 0")
         size = lomax(self.least_sigmas, self.tail_sigmas, self.alpha)
-        return self._together(Effect(Channel.SIGMAS, size, LegKind.COIN), *(self.thin.effects() if self.thin else ()))
+        return self.together(Effect(Channel.SIGMAS, size, LegKind.COIN), *(self.thin.effects() if self.thin else ()))
 
 
 @dataclass(frozen=True)
 class Devaluation(Shock):
     """The dollar rises in one country's money within one step and stays there; the market is thin after it.
 
-    `rate_per_year` of each FX leg. Size: lognormal by its median and its 95 % quantile.
+    `rate_per_year` of each country; two tokens of one money fall together. Size: lognormal by its median and its 95 %
+    quantile.
     """
 
     name: str = "devaluation"
     rate_per_year: float = 0.5
     median_rise: float = 0.20
     q95_rise: float = 0.50
-    thin: Thin | None = Thin()
+    thin: Thin | None = USUALLY_THIN
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -141,7 +75,7 @@ class Devaluation(Shock):
     def events(self, market: Market) -> tuple[Event, ...]:
         size = lognormal(self.median_rise, self.q95_rise)
         after = self.thin.effects() if self.thin else ()
-        return self._each(market.of_kind(LegKind.FX), Effect(Channel.DOLLAR, size, LegKind.FX), *after)
+        return self.each(market.of_kind(LegKind.FX), Effect(Channel.DOLLAR, size, LegKind.FX), *after)
 
 
 @dataclass(frozen=True)
@@ -159,7 +93,7 @@ class VolatilitySpike(Shock):
         checks.half_life(self.name, self.half_life_days)
 
     def events(self, market: Market) -> tuple[Event, ...]:
-        return self._together(Effect(Channel.VOLATILITY, uniform(*self.multiplier), half_life_days=self.half_life_days))
+        return self.together(Effect(Channel.VOLATILITY, uniform(*self.multiplier), half_life_days=self.half_life_days))
 
 
 @dataclass(frozen=True)
@@ -168,7 +102,7 @@ class Liquidity(Shock):
 
     name: str = "liquidity"
     rate_per_year: float = 2.0
-    thin: Thin = Thin()
+    thin: Thin = USUALLY_THIN
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -177,7 +111,7 @@ class Liquidity(Shock):
         self.thin.check(f"{self.name}.thin")
 
     def events(self, market: Market) -> tuple[Event, ...]:
-        return self._together(*self.thin.effects())
+        return self.together(*self.thin.effects())
 
 
 @dataclass(frozen=True)
@@ -195,7 +129,7 @@ class FundingSqueeze(Shock):
         checks.days(self.name, "days", self.days)
 
     def events(self, market: Market) -> tuple[Event, ...]:
-        return self._together(Effect(Channel.FUNDING, signed(*self.per_8_hours), days=self.days))
+        return self.together(Effect(Channel.FUNDING, signed(*self.per_8_hours), days=self.days))
 
 
 @dataclass(frozen=True)
@@ -214,7 +148,7 @@ class Depeg(Shock):
 
     def events(self, market: Market) -> tuple[Event, ...]:
         fall = Effect(Channel.FALL, uniform(*self.fall), LegKind.STABLE, half_life_days=self.half_life_days)
-        return self._each(market.of_kind(LegKind.STABLE), fall)
+        return self.each(market.of_kind(LegKind.STABLE), fall)
 
 
 @dataclass(frozen=True)
@@ -234,7 +168,7 @@ class StreetPremium(Shock):
 
     def events(self, market: Market) -> tuple[Event, ...]:
         rise = Effect(Channel.DOLLAR, uniform(*self.rise), LegKind.FX, half_life_days=self.half_life_days)
-        return self._each(market.of_kind(LegKind.FX), rise)
+        return self.each(market.of_kind(LegKind.FX), rise)
 
 
 @dataclass(frozen=True)
@@ -256,7 +190,7 @@ class Outage(Shock):
             raise ValueError(f"{self.name}.channel must be HALT or STALE, got {self.channel.name}")
 
     def events(self, market: Market) -> tuple[Event, ...]:
-        return self._together(Effect(self.channel, days=self.days))
+        return self.together(Effect(self.channel, days=self.days))
 
 
 def program_of(shocks: Sequence[Shock], market: Market, seed: int) -> Program:

@@ -13,6 +13,7 @@ from scipy import stats
 from models.stress.conditions import Conditions
 from models.stress.effects import Channel
 from models.stress.legs import Leg, LegKind, Market, daily_sigmas, legs_named
+from models.stress.shock_base import Shock, Thin
 from models.stress.shock_catalogue import CATALOGUE, DEFAULT_SHOCKS, HALVES, shock_named
 from models.stress.shocks import (
     Depeg,
@@ -21,9 +22,7 @@ from models.stress.shocks import (
     Gap,
     Liquidity,
     Outage,
-    Shock,
     StreetPremium,
-    Thin,
     VolatilitySpike,
     inject,
 )
@@ -89,6 +88,13 @@ def test_countries_devalue_one_by_one() -> None:
     assert struck[..., 2].sum() > 300
     assert (struck[..., 2] & struck[..., 3]).sum() < 10
     assert not struck[..., [0, 1, 4]].any()
+
+
+def test_two_tokens_of_one_money_devalue_together() -> None:
+    twins = Market((Leg("cNGN", LegKind.FX, 0.01, "NGN"), Leg("NGNC", LegKind.FX, 0.02, "NGN")), 365.0)
+    log_return = inject([Devaluation(rate_per_year=5.0)], twins, 50, 100, 1).log_return
+    assert log_return.any()
+    np.testing.assert_array_equal(log_return[..., 0], log_return[..., 1])
 
 
 def test_the_market_is_thin_after_every_gap_and_for_as_long_as_said() -> None:
