@@ -151,7 +151,7 @@ def comparison_of(runs: list[StoredRun]) -> RunComparison:
 
 
 def _line(run: StoredRun) -> dict[str, Any]:
-    own = {name: getattr(run, name) for name in _SAME}
+    own = {name: getattr(run, name) for name in _SAME} | {"detail": run.detail or ""}
     inputs = {name: run.inputs.get(name) for name in ("vault_id", "start", "end")}
     return (
         own | inputs | {"status": RunStatus(run.status).value, "status_url": status_url(run), "figures": _figures(run)}
