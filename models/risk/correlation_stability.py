@@ -70,6 +70,9 @@ def interval(
     each with its holes; weights belong to places, so the day that is drawn last counts as the newest one does.
     """
     n, k = ret.shape
+    if n < least:
+        nothing = np.where(np.eye(k, dtype=bool), 1.0, np.nan)
+        return nothing, nothing.copy()
     w = np.ones(n) if weights is None else weights
     times, weight = _drawn_days(n, w, rng, draws)
     there = np.isfinite(ret)

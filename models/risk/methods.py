@@ -7,6 +7,7 @@ each other.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -73,6 +74,12 @@ def estimate(
     (var95, es95), (var99, es99) = [(float(var[-1]), float(es[-1])) for var, es in paths]
     sample = int(np.isfinite(_residuals(method, ret, forecast, horizon_days)[-WINDOW:]).sum())
     return VarEstimate(method, horizon_days, var95, es95, var99, es99, sample, int(known.sum()), *exceeded)
+
+
+def no_estimate(method: Method, horizon_days: int) -> VarEstimate:
+    """What there is to say of a series without a single day."""
+    none = math.nan
+    return VarEstimate(method, horizon_days, none, none, none, none, 0, 0, 0, 0)
 
 
 def backtest_rows(n: int, horizon_days: int, year: int) -> NDArray[np.int64]:

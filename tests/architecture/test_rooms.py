@@ -19,6 +19,7 @@ EXTRA: dict[str, tuple[str, ...]] = {
     "models/volatility/sequence_training.py": ("torch",),  # in the functions that train
     "models/validation/plots.py": ("matplotlib",),
     "models/drift/plots.py": ("matplotlib",),
+    "models/risk/plots.py": ("matplotlib",),
     "keeper/store.py": ("sqlalchemy",),
     "keeper/soroban.py": ("stellar_sdk",),
     "keeper/defindex.py": ("stellar_sdk",),  # one contract's arguments and answers in XDR; soroban carries them
