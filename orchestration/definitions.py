@@ -3,13 +3,26 @@
 import dagster as dg
 
 from orchestration import dbt
-from orchestration.assets import drift, evaluation, housekeeping, ingest, keeping, promotion, quality, regimes, scoring
+from orchestration.assets import (
+    correlations,
+    drift,
+    evaluation,
+    housekeeping,
+    ingest,
+    keeping,
+    promotion,
+    quality,
+    regimes,
+    scoring,
+    value_at_risk,
+)
 from orchestration.checks import (
     feature_checks,
     leak_checks,
     model_checks,
     raw_expectations,
     regime_checks,
+    risk_checks,
     score_checks,
 )
 from orchestration.dbt_command import target_folder
@@ -40,6 +53,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             scoring.scores,
             scoring.target_allocations,
             regimes.regimes,
+            value_at_risk.var,
+            correlations.correlation,
             drift.drift_calibrations,
             drift.drift_alarms,
             keeping.keeper_decisions,
@@ -52,6 +67,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *leak_checks.CHECKS,
             *score_checks.CHECKS,
             *regime_checks.CHECKS,
+            *risk_checks.CHECKS,
         ],
         jobs=[
             *asset_jobs(dbt.hourly_selection(target), dbt.deploy_selection(target)),

@@ -37,6 +37,8 @@ DRIFT_ALARMS = key_of(tables.ML_DRIFT_ALARMS)
 SCORES = key_of(tables.RISK_SCORES)
 TARGETS = key_of(tables.RISK_TARGET_ALLOCATIONS)
 REGIMES = key_of(tables.RISK_REGIMES)
+VAR = key_of(tables.RISK_VAR)
+CORRELATION = key_of(tables.RISK_CORRELATION)
 
 DECISIONS = key_of(tables.KEEPER_DECISIONS)
 

@@ -32,6 +32,8 @@ RISK_SCORES = "risk.scores"
 RISK_TARGET_ALLOCATIONS = "risk.target_allocations"
 RISK_REGIMES = "risk.regimes"
 RISK_REGIME_CHAINS = "risk.regime_chains"
+RISK_VAR = "risk.var"
+RISK_CORRELATION = "risk.correlation"
 
 KEEPER_DECISIONS = "keeper.decisions"
 KEEPER_INTENTS = "keeper.intents"
