@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from serving import errors
 from serving.middleware import HeadMiddleware, RequestIdMiddleware
-from serving.routes import health, page, risk
+from serving.routes import health, measures, page, risk
 from serving.settings import ServingSettings, load_serving_settings
 from serving.store import Store, make_engine
 
@@ -54,8 +54,9 @@ def create_app(settings: ServingSettings | None = None) -> FastAPI:
     app.add_middleware(HeadMiddleware)
     app.add_middleware(RequestIdMiddleware)
     errors.install(app)
-    app.include_router(risk.router, prefix="/v1")
-    app.include_router(risk.router, include_in_schema=False)
+    for answers in (risk, measures):
+        app.include_router(answers.router, prefix="/v1")
+        app.include_router(answers.router, include_in_schema=False)
     app.include_router(health.router)
     app.include_router(page.router)
     return app
