@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.regimes.states import VOLATILITY_REGIMES
-from models.risk.correlation import MIN_COMMON_DAYS, Correlation, correlation, exponential_weights
+from models.risk.correlation import MIN_COMMON_DAYS, Correlation, ewma, exponential_weights, ledoit_wolf
 from models.risk.correlation_stability import Change, change, first_eigenvalue_share, interval
 
 FloatArray = NDArray[np.float64]
@@ -71,13 +71,12 @@ def correlations_of_day(
             part = slice(max(0, until - window), until)
             return ret[part] if regime == ALL_DAYS else ret[part][label[part] == regime]
 
-        def weights(days: FloatArray) -> FloatArray | None:
-            return exponential_weights(len(days)) if method is CorrelationMethod.EWMA else None
-
+        make = ewma if method is CorrelationMethod.EWMA else ledoit_wolf
         now, before = rows(len(ret)), rows(max(0, len(ret) - CHANGE_DAYS))
-        found = correlation(now, names, weights(now))
-        low, high = interval(now, rng(f"{method}/{regime}"), weights(now))
-        moved = change(correlation(before, names, weights(before)), found)
+        found = make(now, names)
+        weights = exponential_weights(len(now)) if method is CorrelationMethod.EWMA else np.ones(len(now))
+        low, high = interval(now, weights, rng(f"{method}/{regime}"))
+        moved = change(make(before, names), found)
         seen = int(np.isfinite(now).any(axis=1).sum())
         return Said(method, regime, seen, found, low, high, first_eigenvalue_share(found.filled), moved)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.risk.correlation import correlation, exponential_weights
+from models.risk.correlation import ewma, ledoit_wolf
 from models.risk.correlation_day import HISTORY_DAYS, CorrelationMethod, Said, correlations_of_day, words
 from models.risk.correlation_stability import change
 from models.risk.plots import heat_map
@@ -27,10 +27,10 @@ def test_windows_end_today_and_changes_a_month_ago() -> None:
     ret = _returns()
     found = _day(ret, [None] * len(ret))
     assert set(found) == {(EWMA, "all"), *((EQUAL, regime) for regime in ("all", "calm", "normal", "stressed"))}
-    now, before = (correlation(part, NAMES, exponential_weights(150)) for part in (ret[-150:], ret[-180:-30]))
+    now, before = (ewma(part, NAMES) for part in (ret[-150:], ret[-180:-30]))
     np.testing.assert_array_equal(found[EWMA, "all"].found.matrix, now.matrix)
     assert found[EWMA, "all"].moved == change(before, now)
-    np.testing.assert_array_equal(found[EQUAL, "all"].found.matrix, correlation(ret[-365:], NAMES).matrix)
+    np.testing.assert_array_equal(found[EQUAL, "all"].found.matrix, ledoit_wolf(ret[-365:], NAMES).matrix)
     assert [found[key].days for key in ((EWMA, "all"), (EQUAL, "all"), (EQUAL, "calm"))] == [150, 365, 0]
 
 

@@ -14,8 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from models.contracts.clock import MarketClock
 from models.contracts.tables import RISK_CORRELATION, RISK_REGIMES
 from models.regimes.shared import shared_regime
-from models.risk.correlation import correlation as matrix_of
-from models.risk.correlation import exponential_weights
+from models.risk.correlation import ewma, ledoit_wolf
 from orchestration.assets.correlations import correlate_all, correlation, due
 from orchestration.checks.risk_checks import positive_semi_definite
 from orchestration.resources.correlation import MARKET, as_row, daily_returns
@@ -95,7 +94,7 @@ def test_the_present_is_that_of_fading_days(market: Workspace) -> None:
     run(market)
     found = stored(market, MARKET)[EWMA]
     ret = daily_returns(market.warehouse, [BTC, NAIRA], 150, MIDNIGHT).to_numpy()
-    want = matrix_of(ret, [BTC, NAIRA], exponential_weights(150))
+    want = ewma(ret, [BTC, NAIRA])
     np.testing.assert_allclose(found["matrix"], want.matrix, atol=1e-9)
     assert found["common_days"] == want.common_days.tolist() == [[150, 108], [108, 108]]
     assert (found["names"], found["shrinkage"]) == ([BTC, NAIRA], want.shrinkage)
@@ -119,7 +118,7 @@ def test_regimes_have_the_days_that_carry_their_label(market: Workspace) -> None
     run(market)
     found = stored(market, MARKET)
     ret = daily_returns(market.warehouse, [BTC, NAIRA], 100, MIDNIGHT).to_numpy()
-    want = matrix_of(ret, [BTC, NAIRA])  # a calm rate beside a stressed coin is a stressed day
+    want = ledoit_wolf(ret, [BTC, NAIRA])  # a calm rate beside a stressed coin is a stressed day
     np.testing.assert_allclose(found["ledoit_wolf", "stressed"]["matrix"], want.matrix, atol=1e-9)
     assert found["ledoit_wolf", "stressed"]["days"] == 100
     none = found["ledoit_wolf", "normal"]
