@@ -153,7 +153,7 @@ class CorrelationMatrix(Standing):
     common_days: list[list[int]] = Field(description="Days on which both of a pair have a return")
     missing_pairs: list[MissingPair]
     days: int = Field(description="Days of the window")
-    shrinkage: float | None = Field(description="Taken off all correlations, 0-1; matrix / (1 - shrinkage) was measured")
+    shrinkage: float | None = Field(description="Taken off all correlations, 0-1: matrix / (1 - it) was measured")
     first_eigenvalue_share: float | None = Field(description="Share of the variance that one common factor explains")
     change_30d_mean: float | None = Field(description="Mean absolute change in 30 days")
     change_30d_largest: float | None
