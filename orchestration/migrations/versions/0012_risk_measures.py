@@ -7,8 +7,8 @@ from alembic import op
 from orchestration.migrations.append_only import append_only
 from orchestration.migrations.describe import describe
 
-revision = "0020"
-down_revision = "0010"
+revision = "0012"
+down_revision = "0011"
 
 _VAR = """
     create table risk.var (
