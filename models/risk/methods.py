@@ -63,8 +63,8 @@ def estimate(
     ret : (n,) log return of each day, n > 0; NaN = missing
     forecast : (n,) mean variance a day over the next `horizon_days`, made at each row; NaN = none. The last one may
         have been made later than its row, as an hourly score is
-    step : gain of the adaptive level of FILTERED at a horizon of one day (`models.risk.var`); where the hits of h days
-        overlap the level is fixed
+    step : gain of the adaptive level of FILTERED (`models.risk.var`) for each h days: of the h hits that overlap each
+        moves it by an h-th
     """
     paths = _paths(method, ret, forecast, horizon_days, protocol, step)
     rows = backtest_rows(len(ret), horizon_days, protocol.spike_window)
@@ -119,7 +119,7 @@ def _paths(
     if method is Method.STUDENT_T:
         since = len(ret) - 1 - horizon_days - protocol.spike_window
         return student_t_paths(ret, forecast, horizon_days, protocol.refit_step, since)
-    gain = step if method is Method.FILTERED and horizon_days == 1 else 0.0
+    gain = step / horizon_days if method is Method.FILTERED else 0.0
     scale = _scale(method, forecast, horizon_days)
     return [tail_path(ret, scale, gain, level, horizon_days)[:2] for level in LEVELS]
 
