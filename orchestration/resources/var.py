@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from models.contracts.market import DataMode
 from models.contracts.score import ScoreStatus
 from models.contracts.tables import RISK_SCORES, RISK_VAR
-from models.risk.methods import VarEstimate
+from models.risk.methods import Method, VarEstimate
 from models.volatility.status import Verdict
 from orchestration.resources.warehouse import Warehouse
 
@@ -20,7 +20,8 @@ NUMBERS = ("var95", "es95", "var99", "es99")
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What a score says that a value at risk rests on. `rv_forecast`: variance a day, NaN without a number."""
+    """What a score says that a value at risk rests on. `rv_forecast`: variance a day, NaN without a number; `var99`,
+    `es99`: its own tail, at one day only."""
 
     id: int
     subject: str
@@ -29,6 +30,14 @@ class Scored:
     valid_until: datetime
     said: Verdict
     rv_forecast: float
+    var99: float | None
+    es99: float | None
+
+    def agreed(self, found: VarEstimate) -> VarEstimate:
+        """An estimate for this score, with the numbers that it has shown already by the same method."""
+        if found.method is not Method.FILTERED or self.var99 is None or self.es99 is None:
+            return found
+        return replace(found, var99=self.var99, es99=self.es99)
 
 
 def scores_without_var(warehouse: Warehouse) -> list[Scored]:
@@ -36,7 +45,7 @@ def scores_without_var(warehouse: Warehouse) -> list[Scored]:
     rows = warehouse.rows(
         f"""
         select distinct on (subject, horizon_days)
-            id, subject, horizon_days, as_of, valid_until, status, reasons, rv_forecast
+            id, subject, horizon_days, as_of, valid_until, status, reasons, rv_forecast, var99, es99
         from {RISK_SCORES} where id > (select coalesce(max(score_id), 0) from {RISK_VAR})
         order by subject, horizon_days, id desc
         """
@@ -45,7 +54,7 @@ def scores_without_var(warehouse: Warehouse) -> list[Scored]:
         Scored(
             row["id"], row["subject"], row["horizon_days"], row["as_of"], row["valid_until"],
             Verdict(ScoreStatus(row["status"]), tuple(row["reasons"])),
-            math.nan if row["rv_forecast"] is None else row["rv_forecast"],
+            math.nan if row["rv_forecast"] is None else row["rv_forecast"], row["var99"], row["es99"],
         )
         for row in rows
     ]  # fmt: skip

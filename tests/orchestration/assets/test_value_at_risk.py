@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,11 +13,15 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from models.contracts.horizons import PROTOCOLS
-from models.contracts.market import SeriesKind
+from models.contracts.market import DataMode, SeriesKind
+from models.contracts.score import Score, ScoreStatus
 from models.contracts.tables import ML_EVALUATIONS, ML_PREDICTIONS, ML_WALK_FORWARD, RISK_SCORES, RISK_VAR
 from models.risk.methods import Method, estimate
+from models.risk.tails import historical_tail
 from orchestration.assets.value_at_risk import Done, speak_all, var
 from orchestration.checks.risk_checks import covered
+from orchestration.histories import with_tails
+from orchestration.resources.scores import as_row
 from orchestration.resources.workspace import Workspace
 from tests.orchestration.assets.market_days import BTC, DAY, MIDNIGHT, NAIRA, VAULT, make_tables, plant_days
 from tests.orchestration.conftest import NOW
@@ -32,6 +37,19 @@ def score(subject: str = BTC, days: int = 1, **changes: Any) -> dict[str, Any]:
         "score": 50.0, "p_spike": 0.1, "rv_forecast": 1.2e-3, "model_name": "m", "model_version": "1",
         "data_mode": "simulated", "share_imputed": 0.0, "share_stale": 0.0, "degraded": False, "drivers": [],
     } | changes  # fmt: skip
+
+
+def made(days: int = 1, **changes: Any) -> Score:
+    """A score as a bundle makes it; its tail knows nothing of these days."""
+    return replace(
+        Score(
+            subject=BTC, horizon_days=days, as_of=NOW, issued_at=NOW, valid_until=NOW + timedelta(hours=2),
+            status=ScoreStatus.OK, reasons=(), score=50.0, p_spike=0.1, rv_forecast=1.2e-3, sigma_ann=0.6,
+            var99=0.9 if days == 1 else None, es99=0.95 if days == 1 else None, model_name="m", model_version="1",
+            data_mode=DataMode.SIMULATED, share_imputed=0.0, share_stale=0.0,
+        ),
+        **changes,
+    )  # fmt: skip
 
 
 NO_NUMBER: dict[str, Any] = {"score": None, "p_spike": None, "rv_forecast": None}
@@ -94,6 +112,47 @@ def test_each_method_speaks_beside_the_score(market: Workspace, days: int) -> No
         assert (row["exceeded95"], row["exceeded99"]) == (want.exceeded95, want.exceeded99)
         assert (row["as_of"], row["valid_until"], row["status"]) == (NOW, NOW + timedelta(hours=2), "ok")
     assert len({row["var99_log"] for row in stored(market)}) == 3
+
+
+def test_score_and_value_at_risk_show_the_same_number(market: Workspace) -> None:
+    told_before(market, BTC, 1)
+    week, silent = made(7), made(subject=NAIRA, rv_forecast=None, var99=None, es99=None)
+    shown, *others = with_tails(market, [made(), week, silent], NOW)
+    assert others == [week, silent]
+    say(market, score())  # without a tail of its own: made anew
+    speak_all(market, "run")
+    say(market, as_row(shown, "run", promotion_id=1))
+    speak_all(market, "run")
+    rows = stored(market, method="filtered")
+    assert [(row["var99_log"], row["es99_log"]) for row in rows] == [(shown.var99, shown.es99)] * 2
+    assert 0.05 < rows[0]["var99_log"] < rows[0]["es99_log"] < 0.3
+
+
+def test_what_a_score_has_shown_is_not_said_otherwise(market: Workspace) -> None:
+    """Days may have been corrected between the two."""
+    told_before(market, BTC, 1)
+    say(market, score(var99=0.11, es99=0.12))
+    say(market, score(days=7))
+    speak_all(market, "run")
+    found = {(row["horizon_days"], row["method"]): row["var99_log"] for row in stored(market)}
+    assert found[1, "filtered"] == 0.11
+    assert all(value != 0.11 for key, value in found.items() if key != (1, "filtered"))
+
+
+def test_too_little_was_told_for_a_tail_of_a_score(market: Workspace) -> None:
+    told_before(market, BTC, 7)
+    (shown,) = with_tails(market, [made()], NOW)
+    assert (shown.var99, shown.es99) == (None, None)
+
+
+def test_each_horizon_stands_at_its_own_moment(market: Workspace) -> None:
+    told_before(market, BTC, 1)
+    earlier = NOW - 3 * DAY
+    say(market, score(days=7), score(as_of=earlier, issued_at=earlier))
+    speak_all(market, "run")
+    (then,) = stored(market, method="historical", horizon_days=1)
+    ret = market.warehouse.read("select ret from features.volatility where series = 'BTC' order by as_of")["ret"]
+    assert then["var99_log"] == pytest.approx(historical_tail(ret.to_numpy()[1 : DAYS - 3], 0.01)[0])
 
 
 def test_a_tick_without_a_new_score_writes_nothing(market: Workspace) -> None:
