@@ -43,6 +43,7 @@ _CORRELATION: dict[str, Any] = {
     "regime": "all",
     "names": ["BTC", "ETH", "USDNGN:official"],
     "matrix": [[1.0, 0.78, None], [0.78, 1.0, None], [None, None, 1.0]],
+    "measured": [[1.0, 0.8, None], [0.8, 1.0, None], [None, None, 1.0]],
     "low": [[1.0, 0.69, None], [0.69, 1.0, None], [None, None, 1.0]],
     "high": [[1.0, 0.88, None], [0.88, 1.0, None], [None, None, 1.0]],
     "common_days": [[150, 150, 41], [150, 150, 41], [41, 41, 41]],
@@ -148,12 +149,13 @@ class CorrelationMatrix(Standing):
     regime: DaysOf
     names: list[str] = Field(description="Series, or symbols of a vault's legs, in the order of rows and columns")
     matrix: Matrix | None = Field(description="Null for a pair without a number; positive definite with those as 0")
-    low: Matrix | None = Field(description="Lower end of the 90 % interval of each before shrinkage")
+    measured: Matrix | None = Field(description="The same before shrinkage, which holds back what may be noise")
+    low: Matrix | None = Field(description="Lower end of the 90 % interval of each as measured")
     high: Matrix | None = Field(description="Upper end of the same interval")
     common_days: list[list[int]] = Field(description="Days on which both of a pair have a return")
     missing_pairs: list[MissingPair]
     days: int = Field(description="Days of the window")
-    shrinkage: float | None = Field(description="Taken off all correlations, 0-1: matrix / (1 - it) was measured")
+    shrinkage: float | None = Field(description="Share that was taken off the sum of absolute correlations, 0-1")
     first_eigenvalue_share: float | None = Field(description="Share of the variance that one common factor explains")
     change_30d_mean: float | None = Field(description="Mean absolute change in 30 days")
     change_30d_largest: float | None

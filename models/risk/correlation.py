@@ -1,8 +1,10 @@
 """Correlation matrix of daily returns, shrunk towards "none": Ledoit and Wolf's, and one whose days fade.
 
 Second moments of each pair's common days; means are taken for zero, as those of daily returns are beside their
-deviation. Shrinking goes on, if need be, until the matrix is positive definite: pairs of different days may contradict
-each other. A pair without enough common days has no number. How far a matrix can be trusted is in
+deviation. Names may stand in groups, such as coins and rates: then pairs within a group, and those between two, are
+each shrunk by their own noise. One measure for all would take from coins what only rates deserve. Shrinking goes on, if
+need be, until the matrix is positive definite: pairs of different days, or groups, may contradict each other. A pair
+without enough common days has no number. How far a matrix can be trusted is in
 `correlation_stability`; the correlations inside a vault's variance are a path over time and stay in `vault_series`.
 """
 
@@ -26,13 +28,19 @@ SMALLEST_EIGENVALUE = 1e-8  # positive definite with room for rounding; it costs
 
 @dataclass(frozen=True, eq=False)
 class Correlation:
-    """`matrix` (k, k): unit diagonal, NaN for a pair without a number; `common_days` (k, k): days on which both of a
-    pair have a return; `shrinkage` 0-1: how much was taken off all correlations."""
+    """`matrix` (k, k): unit diagonal, NaN for a pair without a number; `measured`: the same before it was shrunk;
+    `common_days` (k, k): days on which both of a pair have a return."""
 
     names: tuple[str, ...]
     matrix: FloatArray
+    measured: FloatArray
     common_days: IntArray
-    shrinkage: float
+
+    @property
+    def shrinkage(self) -> float:
+        """Share that was taken off the sum of the absolute correlations, 0-1; 0 where there was none."""
+        before, after = (float(np.nansum(np.abs(np.triu(part, 1)))) for part in (self.measured, self.matrix))
+        return max(0.0, 1.0 - after / before) if before > 0 else 0.0
 
     @property
     def missing(self) -> list[tuple[str, str, int]]:
@@ -52,34 +60,43 @@ def exponential_weights(rows: int, decay: float = DECAY) -> FloatArray:
     return np.asarray(decay ** np.arange(rows - 1, -1, -1, dtype=float))
 
 
-def ledoit_wolf(ret: FloatArray, names: Sequence[str], least: int = MIN_COMMON_DAYS) -> Correlation:
+def ledoit_wolf(
+    ret: FloatArray, names: Sequence[str], groups: Sequence[str] | None = None, least: int = MIN_COMMON_DAYS
+) -> Correlation:
     """Correlations of all days alike, shrunk as a covariance of standardised returns.
 
     Parameters
     ----------
     ret : (n, k) log returns, one row a day; NaN = no return that day (closed, missing)
     names : k names
+    groups : group of each name; None puts all into one
     least : common days that a pair needs
 
     Returns
     -------
-    Correlations (1 - shrinkage) r of the pairs that have a number.
+    Correlations (1 - share) r of the pairs that have a number, with one share for the pairs of two groups.
 
     Notes
     -----
-    Shrinkage is sum Var(r_ij) / sum r_ij^2, the first sum over all entries and the second over those beside the
-    diagonal, with Var(r_ij) = (mean(x_i^2 x_j^2) - r_ij^2) / days, x of unit variance (Ledoit & Wolf 2004, target
-    identity). With nothing missing this is sklearn's `ledoit_wolf` of the standardised returns.
+    The share is sum Var(r_ij) / sum r_ij^2 over the pairs of its groups, at most 1; within a group the first sum also
+    takes the diagonal. Var(r_ij) = (mean(x_i^2 x_j^2) - r_ij^2) / days, x of unit variance (Ledoit & Wolf 2004, target
+    identity). With one group and nothing missing this is sklearn's `ledoit_wolf` of the standardised returns.
 
     Raises
     ------
     ValueError
-        Names do not fit the returns.
+        Names or groups do not fit the returns.
     """
-    return _shrunk(ret, names, np.ones(len(ret)), least, _of_a_covariance)
+    return _shrunk(ret, names, groups, np.ones(len(ret)), least, _of_a_covariance)
 
 
-def ewma(ret: FloatArray, names: Sequence[str], decay: float = DECAY, least: int = MIN_COMMON_DAYS) -> Correlation:
+def ewma(
+    ret: FloatArray,
+    names: Sequence[str],
+    groups: Sequence[str] | None = None,
+    decay: float = DECAY,
+    least: int = MIN_COMMON_DAYS,
+) -> Correlation:
     """Correlations of days that fade by `decay`; arguments, answer and errors as `ledoit_wolf`.
 
     Notes
@@ -88,7 +105,7 @@ def ewma(ret: FloatArray, names: Sequence[str], decay: float = DECAY, least: int
     not of a covariance, by the delta method (a wild day moves both of its sides): mean of (x_i x_j - r_ij (x_i^2 +
     x_j^2) / 2)^2 over effective days, Kish's (sum w)^2 / sum w^2. It is zero on the diagonal.
     """
-    return _shrunk(ret, names, exponential_weights(len(ret), decay), least, _of_a_correlation)
+    return _shrunk(ret, names, groups, exponential_weights(len(ret), decay), least, _of_a_correlation)
 
 
 def raw_correlation(ret: FloatArray, weights: FloatArray, least: int = MIN_COMMON_DAYS) -> FloatArray:
@@ -102,11 +119,17 @@ def raw_correlation(ret: FloatArray, weights: FloatArray, least: int = MIN_COMMO
 
 
 def _shrunk(
-    ret: FloatArray, names: Sequence[str], weights: FloatArray, least: int, variance_of: Variance
+    ret: FloatArray,
+    names: Sequence[str],
+    groups: Sequence[str] | None,
+    weights: FloatArray,
+    least: int,
+    variance_of: Variance,
 ) -> Correlation:
     k = ret.shape[1]
-    if len(names) != k:
-        raise ValueError(f"{k} returns a day need as many names, not {len(names)}")
+    groups = [""] * k if groups is None else groups
+    if len(names) != k or len(groups) != k:
+        raise ValueError(f"{k} returns a day need as many names and groups, not {len(names)} and {len(groups)}")
     raw = raw_correlation(ret, weights, least)
     known, off = np.isfinite(raw), ~np.eye(k, dtype=bool)
     r = np.where(known, raw, 0.0)
@@ -119,11 +142,22 @@ def _shrunk(
         return np.asarray(sums * total / (scale**p * scale.T**q))
 
     noise = np.where(known, variance_of(r, fourth) * _pairs(seen, weights**2, seen) / total**2, 0.0)
-    signal = float((r[off] ** 2).sum())
-    shrinkage = min(1.0, max(0.0, float(noise.sum())) / signal) if signal > 0 else 1.0
-    shrinkage = max(shrinkage, _until_positive(np.where(off, r, 1.0)))
-    matrix = np.where(off, np.where(known, (1.0 - shrinkage) * r, np.nan), 1.0)
-    return Correlation(tuple(names), matrix, (seen.T @ seen).astype(np.int64), shrinkage)
+    shrunk = np.where(off, (1.0 - _shares(noise, np.where(off, r**2, 0.0), groups)) * r, 1.0)
+    shrunk = np.where(off, (1.0 - _until_positive(shrunk)) * shrunk + 0.0, 1.0)  # no zero with a sign
+    return Correlation(
+        tuple(names),
+        np.where(off & ~known, np.nan, shrunk),
+        np.where(off, raw, 1.0),
+        (seen.T @ seen).astype(np.int64),
+    )
+
+
+def _shares(noise: FloatArray, signal: FloatArray, groups: Sequence[str]) -> FloatArray:
+    """(k, k) share to take off each pair: all noise over all signal of the pairs between its two groups, 0-1."""
+    belongs = (np.array(groups, dtype=object)[:, None] == np.unique(np.array(groups, dtype=object))).astype(float)
+    above, below = (belongs.T @ part @ belongs for part in (noise, signal))
+    share = np.divide(above, below, out=np.ones_like(below), where=below > 0)
+    return np.asarray(belongs @ np.clip(share, 0.0, 1.0) @ belongs.T)
 
 
 def _of_a_covariance(r: FloatArray, fourth: Callable[[int, int], FloatArray]) -> FloatArray:

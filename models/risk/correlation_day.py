@@ -30,8 +30,8 @@ class CorrelationMethod(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class Said:
-    """One matrix. `days`: rows with any return; `low`, `high`: 90 % interval before shrinkage; `common`: share of one
-    factor; `moved`: change in 30 days, None where there was nothing to compare."""
+    """One matrix. `days`: rows with any return; `low`, `high`: 90 % interval of what was measured; `common`: share of
+    one factor; `moved`: change in 30 days, None where there was nothing to compare."""
 
     method: CorrelationMethod
     regime: str
@@ -54,13 +54,18 @@ class Said:
 
 
 def correlations_of_day(
-    ret: FloatArray, names: Sequence[str], labels: Sequence[str | None], rng: Callable[[str], np.random.Generator]
+    ret: FloatArray,
+    names: Sequence[str],
+    groups: Sequence[str],
+    labels: Sequence[str | None],
+    rng: Callable[[str], np.random.Generator],
 ) -> Iterator[Said]:
     """Matrices in force after the last row: fading weights, the last year, and the days of each regime.
 
     Parameters
     ----------
     ret : (n, k) log returns, one row a day, k > 1; NaN = none that day. `HISTORY_DAYS` rows are enough
+    groups : group of each name (`models.risk.correlation`)
     labels : (n,) volatility regime of each day; None = not known
     rng : generator for a name; equal names give equal generators
     """
@@ -73,10 +78,10 @@ def correlations_of_day(
 
         make = ewma if method is CorrelationMethod.EWMA else ledoit_wolf
         now, before = rows(len(ret)), rows(max(0, len(ret) - CHANGE_DAYS))
-        found = make(now, names)
+        found = make(now, names, groups)
         weights = exponential_weights(len(now)) if method is CorrelationMethod.EWMA else np.ones(len(now))
         low, high = interval(now, weights, rng(f"{method}/{regime}"))
-        moved = change(make(before, names), found)
+        moved = change(make(before, names, groups), found)
         seen = int(np.isfinite(now).any(axis=1).sum())
         return Said(method, regime, seen, found, low, high, first_eigenvalue_share(found.filled), moved)
 

@@ -61,8 +61,7 @@ def interval(
 ) -> tuple[FloatArray, FloatArray]:
     """Ends (k, k) of the 90 % interval of each correlation before shrinkage; arguments as `raw_correlation`.
 
-    NaN where a pair has no number in over half of the draws. Shrinkage trades bias for noise: a correlation that is
-    shrunk a lot may lie outside.
+    NaN where a pair has no number in over half of the draws. A correlation that is shrunk a lot may lie outside.
 
     Notes
     -----

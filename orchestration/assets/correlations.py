@@ -14,7 +14,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from models.contracts.market import SeriesSpec
+from models.contracts.market import SeriesKind, SeriesSpec
 from models.contracts.tables import RISK_CORRELATION
 from models.contracts.vault import VaultConfig
 from models.regimes.shared import shared_regime
@@ -71,7 +71,7 @@ def correlate_all(workspace: Workspace) -> Iterator[tuple[Scope, Said]]:
         shared = known.groupby("day")["label"].agg(shared_regime).reindex(ret.index)
         regimes = [None if pd.isna(label) else str(label) for label in shared]
         rng = partial(_stream, workspace.settings.seed, scope)
-        for said in correlations_of_day(ret.to_numpy() * scope.signs, scope.names, regimes, rng):
+        for said in correlations_of_day(ret.to_numpy() * scope.signs, scope.names, scope.groups, regimes, rng):
             yield scope, said
 
 
@@ -104,9 +104,11 @@ def _scope(
         return None
     columns, names, signs = zip(*there, strict=True)
     as_of = max(closed[series] for series in columns)
+    kinds = {spec.id: spec.kind for spec in specs}
+    groups = tuple("coins" if kinds[series] is SeriesKind.CANDLES else "rates" for series in columns)
     ages = [(spec.kind, timedelta(seconds=spec.max_age_s)) for spec in specs if spec.id in columns]
     labelled = columns if name == MARKET else (name,)
-    return Scope(name, columns, names, signs, labelled, as_of, Validity.of_daily(ages).until(as_of))
+    return Scope(name, columns, names, signs, groups, labelled, as_of, Validity.of_daily(ages).until(as_of))
 
 
 def _stream(seed: int, scope: Scope, part: str) -> np.random.Generator:

@@ -23,13 +23,15 @@ _DIGITS = 10  # rounding then takes less from an eigenvalue than shrinkage left 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose correlations: `columns` (series) under the `names` that are shown, each with its sign (-1: held inverted).
-    `labelled`: series whose regimes say what kind of day it was. `as_of`: newest day that has closed."""
+    """Whose correlations: `columns` (series) under the `names` that are shown, each with its sign (-1: held inverted)
+    and the group whose noise it shares. `labelled`: series whose regimes say what kind of day it was. `as_of`: newest
+    day that has closed."""
 
     name: str
     columns: tuple[str, ...]
     names: tuple[str, ...]
     signs: tuple[float, ...]
+    groups: tuple[str, ...]
     labelled: tuple[str, ...]
     as_of: datetime
     valid_until: datetime
@@ -72,15 +74,15 @@ def as_row(scope: Scope, said: Said, now: datetime) -> dict[str, Any]:
     if not said.has_number:
         return row | {
             "status": ScoreStatus.INSUFFICIENT_DATA.value, "required": MIN_COMMON_DAYS,
-            "received": said.most_common_days, "matrix": None, "low": None, "high": None, "shrinkage": None,
-            "first_eigenvalue_share": None, "change_30d_mean": None, "change_30d_largest": None,
+            "received": said.most_common_days, "matrix": None, "measured": None, "low": None, "high": None,
+            "shrinkage": None, "first_eigenvalue_share": None, "change_30d_mean": None, "change_30d_largest": None,
             "change_30d_pair": None,
         }  # fmt: skip
     moved = said.moved
     return row | {
         "status": (ScoreStatus.DEGRADED if reasons else ScoreStatus.OK).value, "required": None, "received": None,
-        "matrix": _json(found.matrix), "low": _json(said.low), "high": _json(said.high),
-        "shrinkage": found.shrinkage, "first_eigenvalue_share": said.common,
+        "matrix": _json(found.matrix), "measured": _json(found.measured), "low": _json(said.low),
+        "high": _json(said.high), "shrinkage": found.shrinkage, "first_eigenvalue_share": said.common,
         "change_30d_mean": None if moved is None else moved.mean,
         "change_30d_largest": None if moved is None else moved.largest,
         "change_30d_pair": None if moved is None else list(moved.pair),

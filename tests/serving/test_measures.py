@@ -46,7 +46,8 @@ def add_correlation(engine: Engine, **changes: Any) -> None:
         "scope": "market", "method": "ewma", "regime": "all", "as_of": NOW, "issued_at": NOW,
         "valid_until": NOW + DAY + 2 * HOUR, "status": "degraded", "reasons": ["2 of 3 pairs have no number"],
         "required": None, "received": None, "names": ["BTC", "ETH", "X"], "days": 150, "matrix": json.dumps(MATRIX),
-        "low": json.dumps(MATRIX), "high": json.dumps(MATRIX), "common_days": "[[150, 90, 9], [90, 90, 9], [9, 9, 9]]",
+        "measured": json.dumps(MATRIX), "low": json.dumps(MATRIX), "high": json.dumps(MATRIX),
+        "common_days": "[[150, 90, 9], [90, 90, 9], [9, 9, 9]]",
         "missing_pairs": '[{"a": "BTC", "b": "X", "common_days": 9}]', "shrinkage": 0.1, "first_eigenvalue_share": 0.5,
         "change_30d_mean": 0.1, "change_30d_largest": 0.1, "change_30d_pair": ["BTC", "ETH"], "data_mode": "simulated",
     } | changes  # fmt: skip
@@ -105,14 +106,14 @@ def test_correlations_name_what_is_missing(client: TestClient, writer: Engine) -
     set_clock(writer)
     add_correlation(writer, as_of=NOW - DAY, shrinkage=0.9)
     add_correlation(writer)
-    nothing = dict.fromkeys(("matrix", "low", "high", "shrinkage", "first_eigenvalue_share"))
+    nothing = dict.fromkeys(("matrix", "measured", "low", "high", "shrinkage", "first_eigenvalue_share"))
     rare = {"method": "ledoit_wolf", "regime": "stressed", "status": "insufficient_data"}
     add_correlation(writer, **rare, required=60, received=12, **nothing)
     add_correlation(writer, scope="vault:mixed")
     body = client.get("/v1/risk/correlation").json()
     assert body["scope"] == "market"
     now, stressed = body["correlations"]
-    assert (now["matrix"], now["shrinkage"]) == (MATRIX, 0.1)
+    assert (now["matrix"], now["measured"], now["shrinkage"]) == (MATRIX, MATRIX, 0.1)
     assert now["missing_pairs"] == [{"a": "BTC", "b": "X", "common_days": 9}]
     assert now["change_30d_pair"] == ["BTC", "ETH"]
     assert (stressed["regime"], stressed["matrix"], stressed["required"], stressed["received"]) == (

@@ -14,6 +14,7 @@ select distinct on (scope, method, regime)
     names,
     days,
     matrix,
+    measured,
     low,
     high,
     common_days,

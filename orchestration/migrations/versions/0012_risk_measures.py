@@ -35,7 +35,8 @@ _CORRELATION = """
         regime text not null check (regime in ('all', 'calm', 'normal', 'stressed')),
         as_of timestamptz not null, issued_at timestamptz not null, valid_until timestamptz not null,
         status text not null, reasons text[] not null, required integer, received integer,
-        names text[] not null, days integer not null, matrix jsonb, low jsonb, high jsonb,
+        names text[] not null, days integer not null,
+        matrix jsonb, measured jsonb, low jsonb, high jsonb,
         common_days jsonb not null, missing_pairs jsonb not null,
         shrinkage double precision check (shrinkage between 0 and 1),
         first_eigenvalue_share double precision check (first_eigenvalue_share between 0 and 1.000001),
@@ -52,7 +53,7 @@ _DESCRIBED = {
     ),
     "correlation": (
         "id", "scope", "method", "regime", "as_of", "issued_at", "valid_until", "status", "reasons", "required",
-        "received", "names", "days", "matrix", "low", "high", "common_days", "missing_pairs", "shrinkage",
+        "received", "names", "days", "matrix", "measured", "low", "high", "common_days", "missing_pairs", "shrinkage",
         "first_eigenvalue_share", "change_30d_mean", "change_30d_largest", "change_30d_pair", "data_mode", "run_id",
         "recorded_at",
     ),

@@ -109,15 +109,39 @@ def test_pairs_without_enough_common_days_are_missing_and_named() -> None:
     ),
     st.booleans(),
     st.integers(1, 10),
+    st.integers(1, 3),
 )
-def test_no_matrix_is_indefinite(ret: np.ndarray, fading: bool, least: int) -> None:
+def test_no_matrix_is_indefinite(ret: np.ndarray, fading: bool, least: int, kinds: int) -> None:
     names = [str(i) for i in range(ret.shape[1])]
-    got = (ewma if fading else ledoit_wolf)(ret, names, least=least)
+    groups = [str(i % kinds) for i in range(ret.shape[1])]
+    got = (ewma if fading else ledoit_wolf)(ret, names, groups, least=least)
     assert np.linalg.eigvalsh(got.filled)[0] >= SMALLEST_EIGENVALUE / 2
     assert (np.diag(got.matrix) == 1.0).all()
     np.testing.assert_array_equal(got.matrix, got.matrix.T)
     assert (np.abs(got.filled) <= 1.0 + 1e-12).all()
     assert 0.0 <= got.shrinkage <= 1.0
+
+
+def test_each_group_of_pairs_is_shrunk_by_its_own_noise() -> None:
+    """Three coins of one factor and three rates of none: what the rates deserve is not taken from the coins."""
+    coins, rates = _returns(365, 20, 0.6, 3), 0.005 * np.random.default_rng(21).standard_normal((365, 3))
+    ret, names = np.hstack([coins, rates]), list("abcdef")
+    groups = ["coin"] * 3 + ["rate"] * 3
+    for make in (ledoit_wolf, ewma):
+        got, alone, mixed = make(ret, names, groups), make(coins, names[:3]), make(ret, names)
+        np.testing.assert_array_equal(got.measured, mixed.measured)
+        np.testing.assert_allclose(got.matrix[:3, :3], alone.matrix, atol=1e-12)
+        np.testing.assert_allclose(got.matrix[3:, 3:], make(rates, names[3:]).matrix, atol=1e-12)
+        assert (alone.shrinkage, mixed.shrinkage) == (pytest.approx(0, abs=0.06), pytest.approx(0.15, abs=0.12))
+        assert np.abs(got.matrix[:3, 3:]).max() < 0.7 * np.abs(got.measured[:3, 3:]).max()
+        kept = np.abs(np.triu(got.matrix, 1)).sum() / np.abs(np.triu(got.measured, 1)).sum()
+        assert got.shrinkage == pytest.approx(1 - kept)
+
+
+def test_the_order_of_groups_does_not_matter() -> None:
+    ret = _returns(200, 22)
+    turned = ledoit_wolf(ret[:, ::-1], NAMES[::-1], ["x", "y", "x", "y"]).matrix[::-1, ::-1]
+    np.testing.assert_allclose(ledoit_wolf(ret, NAMES, ["y", "x", "y", "x"]).matrix, turned, atol=1e-12)
 
 
 def test_pairs_that_contradict_each_other_are_shrunk_until_they_do_not() -> None:
@@ -132,8 +156,10 @@ def test_pairs_that_contradict_each_other_are_shrunk_until_they_do_not() -> None
 
 def test_names_that_do_not_fit_are_refused() -> None:
     for make in (ledoit_wolf, ewma):
-        with pytest.raises(ValueError, match="4 returns a day need as many names, not 3"):
-            make(_returns(100), NAMES[:3])
+        with pytest.raises(ValueError, match="4 returns a day need as many names and groups, not 3 and 3"):
+            make(_returns(100), NAMES[:3], ["x"] * 3)
+        with pytest.raises(ValueError, match="not 4 and 2"):
+            make(_returns(100), NAMES, ["x", "y"])
 
 
 def test_change_names_the_pair_that_moved_most() -> None:

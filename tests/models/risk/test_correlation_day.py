@@ -9,12 +9,12 @@ from models.risk.correlation_day import HISTORY_DAYS, CorrelationMethod, Said, c
 from models.risk.correlation_stability import change
 from models.risk.plots import heat_map
 
-NAMES = ("a", "b", "c")
+NAMES, GROUPS = ("a", "b", "c"), ("x", "y", "x")
 EWMA, EQUAL = CorrelationMethod
 
 
 def _day(ret: np.ndarray, labels: list[str | None]) -> dict[tuple[CorrelationMethod, str], Said]:
-    said = correlations_of_day(ret, NAMES, labels, lambda name: np.random.default_rng(len(name)))
+    said = correlations_of_day(ret, NAMES, GROUPS, labels, lambda name: np.random.default_rng(len(name)))
     return {(each.method, each.regime): each for each in said}
 
 
@@ -27,10 +27,10 @@ def test_windows_end_today_and_changes_a_month_ago() -> None:
     ret = _returns()
     found = _day(ret, [None] * len(ret))
     assert set(found) == {(EWMA, "all"), *((EQUAL, regime) for regime in ("all", "calm", "normal", "stressed"))}
-    now, before = (ewma(part, NAMES) for part in (ret[-150:], ret[-180:-30]))
+    now, before = (ewma(part, NAMES, GROUPS) for part in (ret[-150:], ret[-180:-30]))
     np.testing.assert_array_equal(found[EWMA, "all"].found.matrix, now.matrix)
     assert found[EWMA, "all"].moved == change(before, now)
-    np.testing.assert_array_equal(found[EQUAL, "all"].found.matrix, ledoit_wolf(ret[-365:], NAMES).matrix)
+    np.testing.assert_array_equal(found[EQUAL, "all"].found.matrix, ledoit_wolf(ret[-365:], NAMES, GROUPS).matrix)
     assert [found[key].days for key in ((EWMA, "all"), (EQUAL, "all"), (EQUAL, "calm"))] == [150, 365, 0]
 
 

@@ -94,10 +94,11 @@ def test_the_present_is_that_of_fading_days(market: Workspace) -> None:
     run(market)
     found = stored(market, MARKET)[EWMA]
     ret = daily_returns(market.warehouse, [BTC, NAIRA], 150, MIDNIGHT).to_numpy()
-    want = ewma(ret, [BTC, NAIRA])
+    want = ewma(ret, [BTC, NAIRA], ["coins", "rates"])
     np.testing.assert_allclose(found["matrix"], want.matrix, atol=1e-9)
     assert found["common_days"] == want.common_days.tolist() == [[150, 108], [108, 108]]
     assert (found["names"], found["shrinkage"]) == ([BTC, NAIRA], want.shrinkage)
+    np.testing.assert_allclose(found["measured"], want.measured, atol=1e-9)
     assert found["low"][0][1] < 0.64 < found["high"][0][1]  # 0.8 squared is how they were made
     assert found["first_eigenvalue_share"] == pytest.approx((1 + found["matrix"][0][1]) / 2)
     assert found["change_30d_pair"] == [BTC, NAIRA]
@@ -118,7 +119,7 @@ def test_regimes_have_the_days_that_carry_their_label(market: Workspace) -> None
     run(market)
     found = stored(market, MARKET)
     ret = daily_returns(market.warehouse, [BTC, NAIRA], 100, MIDNIGHT).to_numpy()
-    want = ledoit_wolf(ret, [BTC, NAIRA])  # a calm rate beside a stressed coin is a stressed day
+    want = ledoit_wolf(ret, [BTC, NAIRA], ["coins", "rates"])  # a calm rate beside a stressed coin is a stressed day
     np.testing.assert_allclose(found["ledoit_wolf", "stressed"]["matrix"], want.matrix, atol=1e-9)
     assert found["ledoit_wolf", "stressed"]["days"] == 100
     none = found["ledoit_wolf", "normal"]
