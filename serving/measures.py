@@ -107,7 +107,9 @@ class Standing(BaseModel):
 
 
 class ValueAtRisk(Standing):
-    """Losses of one subject over one horizon by one method. A loss x in log units is 1 - exp(-x) of the value."""
+    """Losses of one subject over one horizon by one method. A loss x in log units is 1 - exp(-x) of the value.
+
+    `filtered` over one day is `var99` and `es99` of the score of the same moment."""
 
     model_config = _examples(_VAR)
 

@@ -66,9 +66,12 @@ def _nothing(asked: Mapping[str, Any]) -> Problem:
         return Problem(503, "no_measures", "No measures yet", "Scoring has not finished once: run the pipeline.",
                        retry_after_s=60)  # fmt: skip
     words = ", ".join(f"{name}={value}" for name, value in asked.items())
+    way_out = "the same path without parameters lists what there is."
+    if "scope" in asked:
+        way_out = "scope is market, or vault:<id> of a vault with two risky legs."
     return Problem(
         404, "unknown_subject", "Nothing for what was asked",
-        f"There is nothing for {words}; the same path without parameters lists what there is.",
+        f"There is nothing for {words}; {way_out}",
         field=next(iter(asked)) if len(asked) == 1 else None,
     )  # fmt: skip
 

@@ -46,6 +46,7 @@ _CORRELATION = """
         check ((status in ('ok', 'degraded')) = (matrix is not null))
     )"""
 _DESCRIBED = {
+    "scores": ("var99",),
     "var": (
         "id", "score_id", "subject", "horizon_days", "method", "as_of", "issued_at", "valid_until", "status", "reasons",
         "required", "received", "sufficient_on", "var95_log", "es95_log", "var99_log", "es99_log", "sample_days",
