@@ -5,6 +5,7 @@ import dagster as dg
 from orchestration import dbt
 from orchestration.assets import (
     backtests,
+    correlations,
     drift,
     evaluation,
     housekeeping,
@@ -14,6 +15,7 @@ from orchestration.assets import (
     quality,
     regimes,
     scoring,
+    value_at_risk,
 )
 from orchestration.checks import (
     feature_checks,
@@ -21,6 +23,7 @@ from orchestration.checks import (
     model_checks,
     raw_expectations,
     regime_checks,
+    risk_checks,
     score_checks,
 )
 from orchestration.dbt_command import target_folder
@@ -51,6 +54,8 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             scoring.scores,
             scoring.target_allocations,
             regimes.regimes,
+            value_at_risk.var,
+            correlations.correlation,
             backtests.policy_backtests,
             drift.drift_calibrations,
             drift.drift_alarms,
@@ -64,6 +69,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *leak_checks.CHECKS,
             *score_checks.CHECKS,
             *regime_checks.CHECKS,
+            *risk_checks.CHECKS,
         ],
         jobs=[
             *asset_jobs(dbt.hourly_selection(target), dbt.deploy_selection(target)),

@@ -25,6 +25,7 @@ from models.validation.ledger import Action, Entry, champion_at, contender, mode
 from models.volatility.bundle import Bundle, load_bundle
 from models.volatility.confidence import confidence
 from orchestration.confirmation import sources_of, sources_of_vault
+from orchestration.histories import with_tails
 from orchestration.panels import PANELS, Question, scoring_questions, vault_scoring_rows
 from orchestration.resources import features
 from orchestration.resources.ledger import add_entry, ledger_turn, read_ledger
@@ -126,7 +127,7 @@ def issue_in_turn(
     with house.transaction() as connection:
         entries = read_ledger(connection)
     asked = list(panels(workspace, serving_models(entries, now), registry, log, only))
-    scores = score_all(workspace.mode, now, asked)
+    scores = with_tails(workspace, score_all(workspace.mode, now, asked), now)
     speaking = {panel.serving.version.name: panel.serving for panel in asked if panel.serving and panel.bundle}
     rows = [as_row(s, run_id, _promotion(speaking, s)) for s in scores]
     added = house.append_table(RISK_SCORES, rows)

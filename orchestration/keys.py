@@ -38,6 +38,8 @@ SCORES = key_of(tables.RISK_SCORES)
 TARGETS = key_of(tables.RISK_TARGET_ALLOCATIONS)
 REGIMES = key_of(tables.RISK_REGIMES)
 RUNS = key_of(tables.RISK_RUNS)
+VAR = key_of(tables.RISK_VAR)
+CORRELATION = key_of(tables.RISK_CORRELATION)
 
 DECISIONS = key_of(tables.KEEPER_DECISIONS)
 

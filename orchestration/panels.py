@@ -98,6 +98,16 @@ def vault_scoring_rows(
     return _recent(_until_last_value(vault_rows(rows, legs, vault.id, at)))
 
 
+def last_origins(warehouse: Warehouse, specs: Sequence[SeriesSpec], now: datetime) -> dict[str, datetime]:
+    """Newest origin of each series that has closed by `now`: hourly features exist between origins as well."""
+    found = features.newest(warehouse, [spec.id for spec in specs], now)
+    hourly = {spec.id for spec in specs if spec.kind is SeriesKind.CANDLES}
+    return {
+        series: moment.replace(hour=0, minute=0, second=0, microsecond=0) if series in hourly else moment
+        for series, moment in found.items()
+    }
+
+
 def _by_kind(legs: Sequence[Leg]) -> dict[SeriesKind, list[str]]:
     found: dict[SeriesKind, list[str]] = {}
     for leg in legs:

@@ -29,6 +29,26 @@ _CURRENT = text("""
       and (cast(:horizon_days as int) is null or horizon_days = :horizon_days)
     order by subject_kind desc, subject, horizon_days
 """)
+_VAR = text("""
+    select * from serving.var_current
+    where (cast(:subject as text) is null or subject = :subject)
+      and (cast(:horizon_days as int) is null or horizon_days = :horizon_days)
+      and (cast(:method as text) is null or method = :method)
+    order by subject, horizon_days, method
+""")
+_CORRELATION = text("""
+    select * from serving.correlation_current
+    where scope = :scope
+      and (cast(:method as text) is null or method = :method)
+      and (cast(:regime as text) is null or regime = :regime)
+    order by method, regime
+""")
+_REGIMES = text("""
+    select * from serving.regimes_current
+    where (cast(:subject as text) is null or subject = :subject)
+      and (cast(:method as text) is null or method = :method)
+    order by subject, method
+""")
 
 
 _WRITERS = 1  # connections that may add runs: a statement each, some milliseconds long
@@ -110,6 +130,15 @@ class Store:
             text("select horizon_days from serving.risk_current where subject = :subject order by 1"), subject=subject
         )
         return [int(row["horizon_days"]) for row in rows]
+
+    def var(self, subject: str | None, horizon_days: int | None, method: str | None) -> Sequence[RowMapping]:
+        return self._rows(_VAR, subject=subject, horizon_days=horizon_days, method=method)
+
+    def correlation(self, scope: str, method: str | None, regime: str | None) -> Sequence[RowMapping]:
+        return self._rows(_CORRELATION, scope=scope, method=method, regime=regime)
+
+    def regimes(self, subject: str | None, method: str | None) -> Sequence[RowMapping]:
+        return self._rows(_REGIMES, subject=subject, method=method)
 
     def jobs(self) -> Sequence[RowMapping]:
         return self._rows(text("select * from serving.job_health order by job"))

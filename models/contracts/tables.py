@@ -36,6 +36,8 @@ RISK_REGIME_CHAINS = "risk.regime_chains"
 RISK_RUNS = "risk.runs"
 RISK_RUN_EVENTS = "risk.run_events"
 RISK_RUN_RESULTS = "risk.run_results"
+RISK_VAR = "risk.var"
+RISK_CORRELATION = "risk.correlation"
 
 KEEPER_DECISIONS = "keeper.decisions"
 KEEPER_INTENTS = "keeper.intents"

@@ -54,15 +54,14 @@ def first_eigenvalue_share(matrix: FloatArray) -> float:
 
 def interval(
     ret: FloatArray,
+    weights: FloatArray,
     rng: np.random.Generator,
-    weights: FloatArray | None = None,
     least: int = MIN_COMMON_DAYS,
     draws: int = DRAWS,
 ) -> tuple[FloatArray, FloatArray]:
-    """Ends (k, k) of the 90 % interval of each correlation before shrinkage; arguments as `correlation`.
+    """Ends (k, k) of the 90 % interval of each correlation before shrinkage; arguments as `raw_correlation`.
 
-    NaN where a pair has no number in over half of the draws. Shrinkage trades bias for noise: a correlation that is
-    shrunk a lot may lie outside.
+    NaN where a pair has no number in over half of the draws. A correlation that is shrunk a lot may lie outside.
 
     Notes
     -----
@@ -70,8 +69,10 @@ def interval(
     each with its holes; weights belong to places, so the day that is drawn last counts as the newest one does.
     """
     n, k = ret.shape
-    w = np.ones(n) if weights is None else weights
-    times, weight = _drawn_days(n, w, rng, draws)
+    if n < least:
+        nothing = np.where(np.eye(k, dtype=bool), 1.0, np.nan)
+        return nothing, nothing.copy()
+    times, weight = _drawn_days(n, weights, rng, draws)
     there = np.isfinite(ret)
     x, (i, j) = np.where(there, ret, 0.0), np.triu_indices(k, 1)
     both = (there[:, i] & there[:, j]).astype(float)

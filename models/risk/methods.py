@@ -7,6 +7,7 @@ each other.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -62,8 +63,8 @@ def estimate(
     ret : (n,) log return of each day, n > 0; NaN = missing
     forecast : (n,) mean variance a day over the next `horizon_days`, made at each row; NaN = none. The last one may
         have been made later than its row, as an hourly score is
-    step : gain of the adaptive level of FILTERED at a horizon of one day (`models.risk.var`); where the hits of h days
-        overlap the level is fixed
+    step : gain of the adaptive level of FILTERED (`models.risk.var`) for each h days: of the h hits that overlap each
+        moves it by an h-th
     """
     paths = _paths(method, ret, forecast, horizon_days, protocol, step)
     rows = backtest_rows(len(ret), horizon_days, protocol.spike_window)
@@ -73,6 +74,12 @@ def estimate(
     (var95, es95), (var99, es99) = [(float(var[-1]), float(es[-1])) for var, es in paths]
     sample = int(np.isfinite(_residuals(method, ret, forecast, horizon_days)[-WINDOW:]).sum())
     return VarEstimate(method, horizon_days, var95, es95, var99, es99, sample, int(known.sum()), *exceeded)
+
+
+def no_estimate(method: Method, horizon_days: int) -> VarEstimate:
+    """What there is to say of a series without a single day."""
+    none = math.nan
+    return VarEstimate(method, horizon_days, none, none, none, none, 0, 0, 0, 0)
 
 
 def backtest_rows(n: int, horizon_days: int, year: int) -> NDArray[np.int64]:
@@ -112,7 +119,7 @@ def _paths(
     if method is Method.STUDENT_T:
         since = len(ret) - 1 - horizon_days - protocol.spike_window
         return student_t_paths(ret, forecast, horizon_days, protocol.refit_step, since)
-    gain = step if method is Method.FILTERED and horizon_days == 1 else 0.0
+    gain = step / horizon_days if method is Method.FILTERED else 0.0
     scale = _scale(method, forecast, horizon_days)
     return [tail_path(ret, scale, gain, level, horizon_days)[:2] for level in LEVELS]
 

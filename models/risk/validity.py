@@ -38,6 +38,14 @@ class Validity:
             return cls(min(age for _, age in ages), True)
         return cls(HOURLY_VALIDITY)
 
+    @classmethod
+    def of_daily(cls, legs: Iterable[tuple[SeriesKind, timedelta]]) -> Validity:
+        """Validity of what is made of these series once a day: until the next one is due, and two hours more."""
+        ages = list(legs)
+        if ages and all(kind in _RATES for kind, _ in ages):
+            return cls.of_vault(ages)
+        return cls(timedelta(days=1) + HOURLY_VALIDITY)
+
     def until(self, as_of: datetime) -> datetime:
         """Last moment at which a score of `as_of` (aware) is fresh, aware UTC."""
         oldest = as_of.astimezone(UTC) + self.max_age

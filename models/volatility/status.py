@@ -5,6 +5,7 @@ Rules of `models.contracts.score.ScoreStatus`. Pure: the moment of scoring is pa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,11 +59,10 @@ def judge(
     doubts : what the caller knows that lessens trust in a number
     """
     as_of = pd.Timestamp(grid.as_of[-1]).tz_localize("UTC")
-    if grid.columns["is_held"][-1] == 1.0:
-        return Verdict(ScoreStatus.QUARANTINED, ("the newest print is held until others confirm it",))
-    if outcomes.managed[-1]:
-        return Verdict(ScoreStatus.MANAGED, ("the rate stood still on over 20 % of the last 22 observations",))
-    short = _shortage(grid, kind, errors, as_of)
+    silent = unbelieved(grid, bool(outcomes.managed[-1]))
+    if silent is not None:
+        return silent
+    short = shortage((*days_there(grid, kind), ("known forecast errors", MIN_ERRORS, errors)), kind, as_of)
     if short is not None:
         return short
     if not np.isfinite(forecast) or not np.isfinite(outcomes.threshold[-1]):
@@ -74,14 +74,26 @@ def judge(
     return Verdict(ScoreStatus.DEGRADED if reasons else ScoreStatus.OK, reasons)
 
 
-def _shortage(grid: Grid, kind: SeriesKind, errors: int, as_of: pd.Timestamp) -> Verdict | None:
+def unbelieved(grid: Grid, managed: bool) -> Verdict | None:
+    """Why the last row of a grid allows no number whatever the history: a held print, a managed rate."""
+    if grid.columns["is_held"][-1] == 1.0:
+        return Verdict(ScoreStatus.QUARANTINED, ("the newest print is held until others confirm it",))
+    if managed:
+        return Verdict(ScoreStatus.MANAGED, ("the rate stood still on over 20 % of the last 22 observations",))
+    return None
+
+
+def days_there(grid: Grid, kind: SeriesKind) -> tuple[tuple[str, int, int], ...]:
+    """What any number of a series needs: words, required, received."""
     required, present = DAYS[kind in FX]
     recent = grid.rv[-required:]
-    for what, need, have in (
-        ("days of history", required, len(recent)),
-        ("days that are not missing", present, int(np.isfinite(recent).sum())),
-        ("known forecast errors", MIN_ERRORS, errors),
-    ):
+    seen = int(np.isfinite(recent).sum())
+    return ("days of history", required, len(recent)), ("days that are not missing", present, seen)
+
+
+def shortage(counts: Sequence[tuple[str, int, int]], kind: SeriesKind, as_of: pd.Timestamp) -> Verdict | None:
+    """The first of `counts` (words, required, received) that does not suffice, and when it will at the earliest."""
+    for what, need, have in counts:
         if have < need:
             days = (need - have) * (CALENDAR_PER_OBSERVATION if kind in FX else 1.0)
             when = as_of + pd.Timedelta(days=int(np.ceil(days)))

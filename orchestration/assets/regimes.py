@@ -6,7 +6,6 @@ fits new ones where a month has passed. Rows are append-only; an origin that the
 not labelled again.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -17,13 +16,12 @@ import numpy as np
 import pandas as pd
 
 from models.contracts.horizons import PROTOCOLS
-from models.contracts.market import SeriesKind, SeriesSpec
+from models.contracts.market import SeriesKind
 from models.regimes.labels import FittedChain, chains_until_now, observed, regimes_of
 from models.volatility.panel import Grid, Panel, build_panel
 from orchestration import keys
 from orchestration.assets.quality import markdown
-from orchestration.panels import PANELS, training_rows
-from orchestration.resources import features
+from orchestration.panels import PANELS, last_origins, training_rows
 from orchestration.resources.regimes import known_chains, newest_labelled, store_chains, store_regimes
 from orchestration.resources.workspace import Workspace
 
@@ -79,7 +77,7 @@ def label_all(workspace: Workspace, run_id: str) -> Done:
 def due(workspace: Workspace, now: datetime) -> list[SeriesKind]:
     """Kinds with an origin that has closed and is not labelled. Vaults follow their legs."""
     specs = [spec for spec in workspace.series() if spec.scored]
-    closed = _last_origins(workspace, specs, now)
+    closed = last_origins(workspace.warehouse, specs, now)
     labelled = newest_labelled(workspace.warehouse, list(closed))
     kinds = {spec.kind for spec in specs if spec.id in closed and labelled.get(spec.id) != closed[spec.id]}
     if kinds and workspace.vaults():
@@ -108,16 +106,6 @@ def _label(
     protocol = PROTOCOLS[kind]
     chains = chains_until_now(observed(grid, kind), grid.as_of, protocol, known)
     return regimes_of(grid, kind, protocol, chains, since), chains[len(known) :]
-
-
-def _last_origins(workspace: Workspace, specs: list[SeriesSpec], now: datetime) -> Mapping[str, datetime]:
-    """Newest origin of each series that has closed by `now`: hourly features exist between origins as well."""
-    found = features.newest(workspace.warehouse, [spec.id for spec in specs], now)
-    hourly = {spec.id for spec in specs if spec.kind is SeriesKind.CANDLES}
-    return {
-        series: moment.replace(hour=0, minute=0, second=0, microsecond=0) if series in hourly else moment
-        for series, moment in found.items()
-    }
 
 
 def _rows(workspace: Workspace, kind: SeriesKind) -> pd.DataFrame:

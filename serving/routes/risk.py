@@ -18,7 +18,7 @@ from serving.schemas import Market, ProblemDetail, RiskCurrent, RiskHistory, Sco
 router = APIRouter(tags=["risk"])
 
 
-def _problem(description: str, code: str, status: int) -> dict[str, Any]:
+def problem_example(description: str, code: str, status: int) -> dict[str, Any]:
     example = {
         "type": f"urn:ballast:problem:{code}", "title": description, "status": status, "detail": description,
         "code": code, "instance": "/v1/risk/current", "request_id": "3f0c9b6a3c7e4c0f8f2d8f6f1f0b9e55",
@@ -31,13 +31,13 @@ def _problem(description: str, code: str, status: int) -> dict[str, Any]:
 
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
-    404: _problem("No score was ever made for this subject and horizon", "unknown_subject", 404),
-    422: _problem("A parameter is not valid", "invalid_parameter", 422),
-    503: _problem("The score has expired or cannot be read; `last_known` is marked stale", "score_expired", 503),
+    404: problem_example("No score was ever made for this subject and horizon", "unknown_subject", 404),
+    422: problem_example("A parameter is not valid", "invalid_parameter", 422),
+    503: problem_example("The score has expired or cannot be read; `last_known` is marked stale", "score_expired", 503),
 }
 _MAX_PAGE = 1000
-_SUBJECT = "Series id or `vault:<id>`"
-_SUBJECT_FORM = r"^[A-Za-z0-9_.:/-]{1,100}$"
+SUBJECT = "Series id or `vault:<id>`"
+SUBJECT_FORM = r"^[A-Za-z0-9_.:/-]{1,100}$"
 
 
 def _written_out(value: Any) -> Any:
@@ -63,7 +63,7 @@ def _score(row: RowMapping, market_time: datetime) -> Score:
 def risk_current(
     store: StoreDep,
     market: MarketDep,
-    subject: Annotated[str | None, Query(pattern=_SUBJECT_FORM, description=f"{_SUBJECT}; all if unset")] = None,
+    subject: Annotated[str | None, Query(pattern=SUBJECT_FORM, description=f"{SUBJECT}; all if unset")] = None,
     horizon_days: Annotated[int | None, Query(ge=1, le=365)] = None,
 ) -> RiskCurrent:
     """Newest scores. An expired score is never among `scores`; if nothing is fresh the answer is a 503."""
@@ -126,7 +126,7 @@ def _decode_cursor(cursor: str) -> tuple[datetime, int]:
 def risk_history(
     store: StoreDep,
     market: MarketDep,
-    subject: Annotated[str, Query(pattern=_SUBJECT_FORM, description=_SUBJECT)],
+    subject: Annotated[str, Query(pattern=SUBJECT_FORM, description=SUBJECT)],
     horizon_days: Annotated[int | None, Query(ge=1, le=365, description="Shortest one when left out")] = None,
     since: Annotated[Moment | None, Query(alias="from", description="Issued at or after; ISO 8601 with zone")] = None,
     until: Annotated[Moment | None, Query(alias="to", description="Issued before; ISO 8601 with zone")] = None,

@@ -20,6 +20,7 @@ EXTRA: dict[str, tuple[str, ...]] = {
     "models/validation/plots.py": ("matplotlib",),
     "models/drift/plots.py": ("matplotlib",),
     "models/backtest/plots.py": ("matplotlib",),
+    "models/risk/plots.py": ("matplotlib",),
     "keeper/store.py": ("sqlalchemy",),
     "keeper/soroban.py": ("stellar_sdk",),
     "keeper/defindex.py": ("stellar_sdk",),  # one contract's arguments and answers in XDR; soroban carries them

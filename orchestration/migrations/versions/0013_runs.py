@@ -14,7 +14,7 @@ from orchestration.migrations.append_only import append_only
 from orchestration.migrations.describe import describe
 
 revision = "0013"
-down_revision = "0011"
+down_revision = "0012"
 
 _RUNS = """
     create table risk.runs (

@@ -51,13 +51,16 @@ def test_history_is_the_sample_itself() -> None:
     assert got.sample == week.sample == 1000
 
 
-def test_the_filtered_tail_is_that_of_the_kernel() -> None:
-    ret, forecast, _ = _market(900, 4)
+@pytest.mark.parametrize(("days", "sample"), [(1, 897), (7, 900 - 7 - 2 * 7)])
+def test_the_filtered_tail_is_that_of_the_kernel(days: int, sample: int) -> None:
+    """Of the hits of h windows that overlap each counts for an h-th."""
+    ret, forecast, _ = _market(900, 4, days)
     ret[[400, 700]] = np.nan
-    got = estimate(Method.FILTERED, ret, forecast, 1, COINS, step=0.005)
-    var, es, _ = tail_path(ret, forecast, 0.005)
+    got = estimate(Method.FILTERED, ret, forecast, days, COINS, step=0.005)
+    var, es, level = tail_path(ret, forecast, 0.005 / days, 0.01, days)
     assert (got.var99, got.es99) == (var[-1], es[-1])
-    assert got.sample == 897
+    assert level[-1] != 0.01
+    assert got.sample == sample
 
 
 def test_a_week_of_residuals_is_the_definition() -> None:

@@ -6,25 +6,28 @@ import pytest
 from models.risk.var import ADAPTIVE_STEP, Tail, last_tail, tail_path
 
 
-def _slow(ret: np.ndarray, forecast: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
+def _slow(ret: np.ndarray, forecast: np.ndarray, step: float, days: int) -> tuple[np.ndarray, np.ndarray]:
     """The definition, row by row."""
     n, level = len(ret), 0.01
-    z = np.append(ret[1:], np.nan) / np.sqrt(forecast)
+    ahead = np.array([ret[t + 1 : t + 1 + days].sum() if t + days < n else np.nan for t in range(n)])
+    z = ahead / np.sqrt(forecast * days)
     var, es = np.full(n, np.nan), np.full(n, np.nan)
     for t in range(n):
-        if t and np.isfinite(var[t - 1]) and np.isfinite(z[t - 1]):
-            level = min(max(level + step * (0.01 - (ret[t] < -var[t - 1])), 0.002), 0.05)
-        past = z[max(0, t - 1000) : t]
+        s = t - days
+        if s >= 0 and np.isfinite(var[s]) and np.isfinite(z[s]):
+            level = min(max(level + step * (0.01 - (ahead[s] < -var[s])), 0.002), 0.05)
+        past = z[max(0, s + 1 - 1000) : max(0, s + 1)]
         past = past[np.isfinite(past)]
         if len(past) >= 300 and np.isfinite(forecast[t]):
             cut = np.quantile(past, level)
-            var[t] = -cut * math.sqrt(forecast[t])
-            es[t] = -past[past <= cut].mean() * math.sqrt(forecast[t])
+            var[t] = -cut * math.sqrt(forecast[t] * days)
+            es[t] = -past[past <= cut].mean() * math.sqrt(forecast[t] * days)
     return var, es
 
 
+@pytest.mark.parametrize("days", [1, 5])
 @pytest.mark.parametrize("step", [0.0, ADAPTIVE_STEP])
-def test_the_fast_path_is_the_definition(step: float) -> None:
+def test_the_fast_path_is_the_definition(step: float, days: int) -> None:
     rng = np.random.default_rng(0)
     n = 1700
     forecast = np.exp(rng.normal(-9, 0.3, n))
@@ -33,8 +36,8 @@ def test_the_fast_path_is_the_definition(step: float) -> None:
     ret[600:620] = 0.0  # ties in the ordered window
     forecast[:20] = np.nan
     forecast[1200] = np.nan
-    var, es, level = tail_path(ret, forecast, step)
-    want_var, want_es = _slow(ret, forecast, step)
+    var, es, level = tail_path(ret, forecast, step, horizon_days=days)
+    want_var, want_es = _slow(ret, forecast, step, days)
     np.testing.assert_allclose(var, want_var, rtol=1e-9)
     np.testing.assert_allclose(es, want_es, rtol=1e-9)
     assert ((level >= 0.002) & (level <= 0.05)).all()
