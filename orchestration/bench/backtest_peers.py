@@ -70,10 +70,12 @@ def with_vectorbt_at_once(course: Course, rules: list[Rule]) -> FloatArray:
 
 
 def with_backtesting_py(course: Course, rule: Rule) -> FloatArray:
-    """(n,) equity by `Backtest.run`, one bar after the other. Orders are filled at the next open: it is told the close."""
+    """(n,) equity by `Backtest.run`, bar by bar. Orders are filled at the next open, which is told to be the close."""
     from backtesting import Backtest, Strategy
 
     class InAndOut(Strategy):
+        is_leaving = False
+
         def init(self) -> None:
             pass
 
@@ -81,24 +83,24 @@ def with_backtesting_py(course: Course, rule: Rule) -> FloatArray:
             score = self.data.Score[-1]
             if self.position:
                 if score > rule.leave:
+                    InAndOut.is_leaving = True
                     self.position.close()
             elif score < rule.enter:
+                InAndOut.is_leaving = False
                 self.buy(size=_ALL)
+
+    def commission(size: float, price: float) -> float:
+        # It is asked with the size of the trade at both ends: the sign does not tell a sale from a purchase.
+        return abs(size) * price * (rule.fee if InAndOut.is_leaving else rule.fee / (1.0 - rule.fee))
 
     price = course.closes * COIN_UNIT
     frame = pd.DataFrame(
         {"Open": price, "High": price, "Low": price, "Close": price, "Score": course.scores},
         pd.DatetimeIndex(course.times),
     )
-    on_purchases = rule.fee / (1.0 - rule.fee)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that the last trade is still open
-        ended = Backtest(
-            frame,
-            InAndOut,
-            cash=rule.capital,
-            commission=lambda size, price: abs(size) * price * (on_purchases if size > 0 else rule.fee),
-        ).run()
+        ended = Backtest(frame, InAndOut, cash=rule.capital, commission=commission).run()
     return np.asarray(ended["_equity_curve"]["Equity"], dtype=np.float64)
 
 
@@ -119,6 +121,4 @@ def version_of(package: str) -> str | None:
 
 def missing(package: str) -> dict[str, Any]:
     """What stands in the document for an engine that is not there."""
-    return {
-        "not_measured": f"{package} is not installed: .venv/bin/pip install -c requirements.lock -e '.[bench]'"
-    }
+    return {"not_measured": f"{package} is not installed: .venv/bin/pip install -c requirements.lock -e '.[bench]'"}

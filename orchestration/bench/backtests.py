@@ -73,7 +73,9 @@ def course_of(seed: int, hours: int) -> Course:
 
 def tape_of(course: Course) -> ScoreTape:
     """The scores as the pipeline would have issued them, each at its close."""
-    return ScoreTape([_score(at, value) for at, value in zip(course.times.astype(np.int64).tolist(), course.scores)])
+    return ScoreTape(
+        [_score(at, value) for at, value in zip(course.times.astype(np.int64).tolist(), course.scores, strict=True)]
+    )
 
 
 def with_ours(course: Course, tape: ScoreTape, rule: Rule, engine: Callable[..., BacktestRun]) -> BacktestRun:

@@ -1,4 +1,4 @@
-"""Compiled kernels that do nothing but draw rows, add them up and keep the drawdown: what a bootstrap cannot do without.
+"""Compiled kernels that only draw rows, add them up and keep the drawdown: what a bootstrap cannot do without.
 
 They are what the generators of stress paths are measured against. One path after the other, end and largest drawdown
 of each, cheap random numbers (splitmix64, Steele, Lea & Flood 2014) that depend on what was drawn before.
@@ -26,9 +26,9 @@ def _word(state: np.uint64) -> np.uint64:
 
 
 @njit(cache=True, nogil=True)
-def draw_each_step(returns: FloatArray, steps: int, seed: np.uint64, out: FloatArray) -> None:
+def draw_each_step(returns: FloatArray, steps: int, seed: int, out: FloatArray) -> None:
     """(n,) returns, a row of its own for each step; log return and log drawdown into (paths, 2) `out`."""
-    rows, state = np.uint64(len(returns)), seed
+    rows, state = np.uint64(len(returns)), np.uint64(seed)
     for path in range(len(out)):
         level, peak, fall = 0.0, 0.0, 0.0
         for _ in range(steps):
@@ -53,9 +53,9 @@ def draw_each_step_by_numpy(returns: FloatArray, steps: int, seed: int, out: Flo
 
 
 @njit(cache=True, nogil=True)
-def draw_each_block(returns: FloatArray, length: int, steps: int, seed: np.uint64, out: FloatArray) -> None:
+def draw_each_block(returns: FloatArray, length: int, steps: int, seed: int, out: FloatArray) -> None:
     """The same in blocks of `length` rows that wrap around; `returns` are followed by their first `length` rows."""
-    rows, state = np.uint64(len(returns) - length), seed
+    rows, state = np.uint64(len(returns) - length), np.uint64(seed)
     for path in range(len(out)):
         level, peak, fall = 0.0, 0.0, 0.0
         for step in range(0, steps, length):
