@@ -73,7 +73,7 @@ def with_backtesting_py(course: Course, rule: Rule) -> FloatArray:
     """(n,) equity by `Backtest.run`, bar by bar. Orders are filled at the next open, which is told to be the close."""
     from backtesting import Backtest, Strategy
 
-    class InAndOut(Strategy):
+    class InAndOut(Strategy):  # type: ignore[misc]  # its base is untyped
         is_leaving = False
 
         def init(self) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -106,7 +107,7 @@ def measure(seed: int, hours: int, rules: int, repeats: int) -> dict[str, Any]:
     for _ in range(repeats):
         spent["run_fast"].append(_timed(lambda: with_ours(course, tape, RULE, run_fast).equity_usd)[1])
         for name, work in there.items():
-            spent[name].append(_timed(lambda work=work: work(course, RULE))[1])
+            spent[name].append(_timed(partial(work, course, RULE))[1])
     fastest = {name: min(seconds) for name, seconds in spent.items()}
     return {
         "how": f"{hours} hours of one simulated coin; all in below a score of {RULE.enter:.0f}, all out above "

@@ -1,4 +1,4 @@
-"""Stress kernels beside others: nearly the same drawdowns as `arch`, bare kernels that draw what they say. Nothing timed."""
+"""Stress kernels beside others: nearly the drawdowns of `arch`, bare kernels that draw what they say. Nothing timed."""
 
 from __future__ import annotations
 
