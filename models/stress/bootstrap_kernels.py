@@ -54,43 +54,45 @@ class Course(NamedTuple):
     every: int
 
 
-@njit(cache=True, nogil=True)
-def _start(sample: Sample, course: Course, step: int, u: float) -> int:
+@njit(cache=True, nogil=True, inline="always")  # a call would count references to every array it is handed
+def _start(stop: IntArray, firsts: IntArray, course: Course, cumulative: FloatArray, step: int, u: float) -> int:
     """Row at which a block starts.
 
     A row is reached from its own start and from those before it; the first rows of a run have none before them. A
     random block length therefore makes the very first row start `length` times as often: then all rows are equally
     likely, as if blocks had wrapped around, and no end of a run has met a beginning.
     """
-    n = len(sample.stop)
-    if len(course.cumulative) > 0:
-        weights = course.cumulative[step // course.every]
+    n = len(stop)
+    if len(cumulative) > 0:
+        weights = cumulative[step // course.every]
         return int(min(np.searchsorted(weights, u * weights[n - 1], side="right"), n - 1))
     extra = 0.0 if course.fixed or step == 0 else course.length - 1.0
-    place = u * (n + extra * len(sample.first))
+    place = u * (n + extra * len(firsts))
     if place < n:
         return int(place)
-    return int(sample.first[min(int((place - n) / extra), len(sample.first) - 1)])
+    return int(firsts[min(int((place - n) / extra), len(firsts) - 1)])
 
 
 @njit(cache=True, nogil=True)
 def fill_path(sample: Sample, course: Course, key: np.uint64, path: int, returns: FloatArray) -> None:
     """Log returns of path number `path` into (assets, steps) `returns`."""
     assets, steps = returns.shape
-    scaled = course.sigma.shape[1] > 0
+    deviation, known, stop, firsts = sample.deviation, sample.sigma, sample.stop, sample.first
+    sigma, cumulative = course.sigma, course.cumulative
+    scaled = sigma.shape[1] > 0
     leave = 0.0 if course.fixed else math.log1p(-1.0 / course.length) if course.length > 1.0 else -np.inf
     step, number = 0, np.uint64(0)
     while step < steps:
         a, b, c, d = philox(key, number, BLOCKS, np.uint64(path))
-        row = _start(sample, course, step, uniform(a, b))
+        row = _start(stop, firsts, course, cumulative, step, uniform(a, b))
         length = course.length if course.fixed else 1.0 + math.floor(math.log1p(-uniform(c, d)) / leave)
-        end = min(int(min(length, float(steps - step))), sample.stop[row] - row) + step
+        end = min(int(min(length, float(steps - step))), stop[row] - row) + step
         for asset in range(assets):
             mean, ratio = sample.mean[asset], 1.0
             if scaled:
-                ratio = course.sigma[asset, step] / sample.sigma[asset, row]
+                ratio = sigma[asset, step] / known[asset, row]
                 ratio = min(max(ratio, course.lowest), course.highest)
-            block, target = sample.deviation[asset, row : row + end - step], returns[asset, step:end]
+            block, target = deviation[asset, row : row + end - step], returns[asset, step:end]
             for t in range(len(target)):
                 target[t] = mean + ratio * block[t]
         step, number = end, number + np.uint64(1)

@@ -16,7 +16,7 @@ from orchestration.settings import current_settings
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="orchestration.bench")
-    parser.add_argument("what", choices=("ingest", "recent", "ticks", "record", "forecasts"))
+    parser.add_argument("what", choices=tuple(_MEASUREMENTS))
     parser.add_argument("--database", required=True, help="URL of the market's database, without a password")
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--rows", type=int, default=0)
@@ -27,12 +27,13 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where recordings are written")
     parser.add_argument("--series", type=int, default=0, help="recorded coins")
     parser.add_argument("--days", type=int, default=0, help="of each recorded coin")
+    parser.add_argument("--paths", type=int, default=0, help="of a stress test")
+    parser.add_argument("--steps", type=int, default=0, help="of each of many paths")
+    parser.add_argument("--hours", type=int, default=0, help="bars of a backtest")
+    parser.add_argument("--rules", type=int, default=1, help="thresholds of a search")
     options = parser.parse_args()
-    measure = {"ingest": _ingest, "recent": _recent, "ticks": _ticks, "record": _record, "forecasts": _forecasts}[
-        options.what
-    ]
     try:
-        found = measure(options)
+        found = _MEASUREMENTS[options.what](options)
     except Unmeasured as error:
         raise SystemExit(str(error)) from error  # one line for the person, no traceback
     options.out.write_text(json.dumps(found), encoding="utf-8")
@@ -77,6 +78,36 @@ def _forecasts(options: argparse.Namespace) -> dict[str, Any]:
     from orchestration.bench import forecasting
 
     return forecasting.measure(current_settings(), options.database, options.repeats)
+
+
+def _stress(options: argparse.Namespace) -> dict[str, Any]:
+    from orchestration.bench import stress
+
+    return stress.measure(current_settings().seed, options.paths, options.repeats)
+
+
+def _many_paths(options: argparse.Namespace) -> dict[str, Any]:
+    from orchestration.bench import stress
+
+    return stress.measure_many(current_settings().seed, options.paths, options.steps)
+
+
+def _backtests(options: argparse.Namespace) -> dict[str, Any]:
+    from orchestration.bench import backtests
+
+    return backtests.measure(current_settings().seed, options.hours, options.rules, options.repeats)
+
+
+_MEASUREMENTS = {
+    "ingest": _ingest,
+    "recent": _recent,
+    "ticks": _ticks,
+    "record": _record,
+    "forecasts": _forecasts,
+    "stress": _stress,
+    "many-paths": _many_paths,
+    "backtests": _backtests,
+}
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from orchestration.bench.figures import figure, figures, ratio
 
 INGEST, PLAY, API = "ingest", "play", "api"
 FEW_SERIES, MANY_SERIES, FORECASTS = "retraining of few series", "retraining of many series", "forecasts"
+STRESS, MANY_PATHS, BACKTESTS = "stress paths", "many stress paths", "backtests"
 NEWEST_TENTH, TICKS_1X, TICKS_10X, FRESH = (
     "newest tenth", "ticks at 1x", "ticks at 10x", "ticks in fresh processes",
 )  # fmt: skip
@@ -27,6 +28,7 @@ _PEAKS = {
     API: "api_server",
     FEW_SERIES: "retraining_of_few_series",
     MANY_SERIES: "retraining_of_many_series",
+    MANY_PATHS: "many_stress_paths",
 }
 _NOTHING = math.nan  # written as null
 _MB = "peak_mb"  # what a stage calls its peak memory; it is shown with those of the others
@@ -89,6 +91,8 @@ def document(outcome: Outcome) -> dict[str, Any]:
             "wall_time_many_to_few": _ratio(outcome, (MANY_SERIES, "wall_time"), (FEW_SERIES, "wall_time")),
         },
         "forecasts": _section(outcome, FORECASTS),
+        "stress": {**_section(outcome, STRESS), "many_paths": _section(outcome, MANY_PATHS)},
+        "backtests": _section(outcome, BACKTESTS),
         "time_of_each_stage": figures(outcome.seconds, "s"),
         "load_after_each_stage": figures(
             outcome.load, "runnable processes, mean of a minute; the bench itself makes 1-2"

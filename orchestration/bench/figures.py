@@ -26,6 +26,11 @@ def series(values: Sequence[float], unit: str) -> Figure:
     return {**figure(median(values), unit), "runs": [rounded(value) for value in values]}
 
 
+def best(values: Sequence[float], unit: str) -> Figure:
+    """The smallest of many short measurements, and their median: other programs can only make one longer."""
+    return {**figure(min(values), unit), "median": rounded(median(values)), "runs": len(values)}
+
+
 def ratio(value: float, of: float) -> Figure:
     """How many times `of` a value is."""
     return figure(value / of if of else math.nan, "times")

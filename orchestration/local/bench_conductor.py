@@ -21,13 +21,16 @@ from orchestration.bench import http_load
 from orchestration.bench.champions import promoted_champions
 from orchestration.bench.document import (
     API,
+    BACKTESTS,
     FEW_SERIES,
     FORECASTS,
     FRESH,
     INGEST,
+    MANY_PATHS,
     MANY_SERIES,
     NEWEST_TENTH,
     PLAY,
+    STRESS,
     TICKS_1X,
     TICKS_10X,
 )
@@ -63,10 +66,25 @@ class Size:
     many_series: int
     recorded_days: int
     forecasts: int
+    stress_paths: int
+    stress_repeats: int
+    many_paths: int
+    many_steps: int
+    backtest_hours: int
+    backtest_rules: int
+    backtest_repeats: int
 
 
-FULL = Size("full", 300_000, 3, 5, 3, 200, 5.0, few_series=2, many_series=20, recorded_days=6 * 365, forecasts=20)
-QUICK = Size("quick", 20_000, 1, 1, 1, 50, 1.0, few_series=0, many_series=2, recorded_days=760, forecasts=1)
+FULL = Size(
+    "full", 300_000, 3, 5, 3, 200, 5.0, few_series=2, many_series=20, recorded_days=6 * 365, forecasts=20,
+    stress_paths=10_000, stress_repeats=20, many_paths=1_000_000, many_steps=8_760,
+    backtest_hours=37_000, backtest_rules=50, backtest_repeats=20,
+)  # fmt: skip
+QUICK = Size(
+    "quick", 20_000, 1, 1, 1, 50, 1.0, few_series=0, many_series=2, recorded_days=760, forecasts=1,
+    stress_paths=200, stress_repeats=1, many_paths=2_000, many_steps=720,
+    backtest_hours=1_000, backtest_rules=2, backtest_repeats=1,
+)  # fmt: skip
 
 
 class Conductor:
@@ -99,6 +117,9 @@ class Conductor:
             Stage(FRESH, self._fresh_ticks, (TICKS_10X,)),
             *self._retrainings(),
             Stage(FORECASTS, self._forecasts, (MANY_SERIES,)),
+            Stage(STRESS, self._stress),
+            Stage(MANY_PATHS, self._many_paths),
+            Stage(BACKTESTS, self._backtests),
         )
 
     def _retrainings(self) -> Iterator[Stage]:
@@ -190,6 +211,20 @@ class Conductor:
         environment, databases = self._recorded(self.size.many_series)
         repeats = ("--repeats", str(self.size.forecasts))
         return self._program(FORECASTS, "forecasts", environment, databases.ballast, *repeats)
+
+    def _stress(self) -> dict[str, Any]:
+        amount = ("--paths", str(self.size.stress_paths), "--repeats", str(self.size.stress_repeats))
+        return self._program(STRESS, "stress", self.environment, self.databases.ballast, *amount)
+
+    def _many_paths(self) -> dict[str, Any]:
+        amount = ("--paths", str(self.size.many_paths), "--steps", str(self.size.many_steps))
+        found = self._program(MANY_PATHS, "many-paths", self.environment, self.databases.ballast, *amount)
+        return {**found, "peak_mb": found["peak_with_the_paths"]["value"]}
+
+    def _backtests(self) -> dict[str, Any]:
+        amount = ("--hours", str(self.size.backtest_hours), "--rules", str(self.size.backtest_rules))
+        repeats = ("--repeats", str(self.size.backtest_repeats))
+        return self._program(BACKTESTS, "backtests", self.environment, self.databases.ballast, *amount, *repeats)
 
     def _api(self) -> dict[str, Any]:
         promoted_champions(self.databases.ballast)

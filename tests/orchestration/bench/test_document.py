@@ -12,11 +12,11 @@ import pytest
 from orchestration.bench import dbt_nodes
 from orchestration.bench import document as doc
 from orchestration.bench.document import Outcome, document, keep
-from orchestration.bench.figures import figure, series
+from orchestration.bench.figures import best, figure, series
 
 SECTIONS = {
     "failures", "ingest", "hourly_tick", "orchestration_overhead", "peak_memory", "play", "api", "time_of_each_stage",
-    "load_after_each_stage", "retraining", "forecasts",
+    "load_after_each_stage", "retraining", "forecasts", "stress", "backtests",
 }  # fmt: skip
 FOUND: dict[str, dict[str, Any]] = {
     doc.INGEST: {"rows": figure(10, "rows")},
@@ -29,6 +29,9 @@ FOUND: dict[str, dict[str, Any]] = {
     doc.FEW_SERIES: {"wall_time": figure(100, "s"), "peak_mb": 800.0},
     doc.MANY_SERIES: {"wall_time": figure(250, "s"), "peak_mb": 900.0},
     doc.FORECASTS: {"forecast_of_one_series": series([12], "ms")},
+    doc.STRESS: {"regimes": figure(5e7, "path-steps/s")},
+    doc.MANY_PATHS: {"wall_time": figure(30, "s"), "peak_mb": 600.0},
+    doc.BACKTESTS: {"run_fast": best([5, 4, 9], "ms")},
 }
 
 
@@ -46,10 +49,12 @@ def test_all_stages() -> None:
     assert overhead["fresh_process_to_bodies"]["value"] == 2.5
     assert made["peak_memory"]["values"] == {
         "play": 700, "tick_in_a_fresh_process": 500, "api_server": 150,
-        "retraining_of_few_series": 800, "retraining_of_many_series": 900,
+        "retraining_of_few_series": 800, "retraining_of_many_series": 900, "many_stress_paths": 600,
     }  # fmt: skip
     assert made["retraining"]["wall_time_many_to_few"] == {"value": 2.5, "unit": "times"}
     assert made["forecasts"]["forecast_of_one_series"]["value"] == 12
+    assert made["stress"] == {**FOUND[doc.STRESS], "many_paths": {"wall_time": figure(30, "s")}}
+    assert made["backtests"]["run_fast"] == {"value": 4, "unit": "ms", "median": 5, "runs": 3}
     assert "peak_mb" not in made["play"]
     assert set(made["time_of_each_stage"]["values"]) == set(FOUND)
 
@@ -64,7 +69,8 @@ def test_a_failed_stage_leaves_the_sections_and_says_why(missing: str) -> None:
         doc.INGEST: made["ingest"], doc.PLAY: made["play"], doc.API: made["api"],
         doc.TICKS_1X: made["hourly_tick"]["history_1x"], doc.TICKS_10X: made["hourly_tick"]["history_10x"],
         doc.FEW_SERIES: made["retraining"]["few_series"], doc.MANY_SERIES: made["retraining"]["many_series"],
-        doc.FORECASTS: made["forecasts"],
+        doc.FORECASTS: made["forecasts"], doc.STRESS: made["stress"], doc.MANY_PATHS: made["stress"]["many_paths"],
+        doc.BACKTESTS: made["backtests"],
     }  # fmt: skip
     told = {name: section["not_measured"] for name, section in places.items() if "not_measured" in section}
     assert told == ({missing: f"{missing} failed: see failures"} if missing in places else {})

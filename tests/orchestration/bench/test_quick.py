@@ -20,7 +20,7 @@ BALLAST = (sys.executable, "-m", "orchestration.local.cli")
 LEGS = {"USDC": "0.50", "BTC": "0.50"}
 STAGES = [
     "ingest", "play", "api", "newest tenth", "ticks at 1x", "ticks at 10x", "ticks in fresh processes",
-    "retraining of many series", "forecasts",
+    "retraining of many series", "forecasts", "stress paths", "many stress paths", "backtests",
 ]  # fmt: skip
 TICK = {"wall_time", "sum_of_bodies", "dagster_overhead", "body_of_each_step", "share_of_bodies", "promoted_champions"}
 
@@ -97,6 +97,16 @@ def test_retraining_and_forecasts_are_measured_on_recorded_coins(document: dict[
     assert forecasts["features_of_one_series"]["features"]["value"] > 30
     for what in ("one_series", "the_trained_series", "1000_series"):
         assert forecasts[f"forecast_of_{what}"]["value"] > 0
+
+
+def test_stress_paths_and_backtests_are_measured(document: dict[str, Any]) -> None:
+    stress, backtests = document["stress"], document["backtests"]
+    assert stress["arch"]["bootstrap_to_arch"]["value"] > 0
+    assert all(value > 0 for value in stress["times_the_rate_of"]["bare_draw_each_step"]["values"].values())
+    assert stress["many_paths"]["paths"]["value"] == 2_000
+    assert document["peak_memory"]["values"]["many_stress_paths"] > 0
+    assert backtests["run_fast"]["value"] > 0
+    assert {"vectorbt", "backtesting_py", "search"} <= set(backtests)
 
 
 def test_it_is_kept_and_nothing_else(state: Path, document: dict[str, Any]) -> None:
