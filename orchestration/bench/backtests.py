@@ -26,7 +26,7 @@ from models.backtest.score_strategies import ScorePolicy
 from models.backtest.tape import ScoreTape
 from models.contracts.market import DataMode
 from models.contracts.score import Score, ScoreStatus
-from models.contracts.vault import VaultAsset, VaultConfig, VaultLimits
+from models.contracts.vault import PolicyName, VaultAsset, VaultConfig, VaultLimits
 from orchestration.bench.backtest_peers import (
     PEERS,
     Course,
@@ -51,6 +51,7 @@ VAULT = VaultConfig(
     None,
     (VaultAsset("USDC", None, Decimal(0), stable=True), VaultAsset("BTC", "BTC", Decimal(1))),
     NO_LIMITS,
+    PolicyName.ON_OFF,
 )
 
 

@@ -12,7 +12,7 @@ import pytest
 from models.backtest.market import Closes, Published, bars_of, scores_of, usable_days
 from models.backtest.request import Terms
 from models.contracts.market import DataMode
-from models.contracts.vault import VaultAsset, VaultConfig, VaultLimits
+from models.contracts.vault import PolicyName, VaultAsset, VaultConfig, VaultLimits
 
 HOUR = 3_600_000_000
 MONDAY = int(datetime(2024, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
@@ -20,7 +20,7 @@ VAULT = VaultConfig(
     "v", "devnet", None,
     (VaultAsset("USDC", None, D("0.2"), stable=True), VaultAsset("cNGN", "NGN", D("0.3"), invert=True),
      VaultAsset("BTC", "BTC", D("0.5"))),
-    VaultLimits(),
+    VaultLimits(), PolicyName.ON_OFF,
 )  # fmt: skip
 TERMS = {"BTC": Terms(7_200, 3_600), "NGN": Terms(172_800, 86_400)}
 

@@ -20,7 +20,7 @@ from models.backtest.run import run
 from models.backtest.score_strategies import ScorePolicy
 from models.backtest.strategy import Moment
 from models.contracts.score import Score
-from models.contracts.vault import PolicyState, Target, VaultAsset, VaultConfig, VaultLimits
+from models.contracts.vault import PolicyName, PolicyState, Target, VaultAsset, VaultConfig, VaultLimits
 from models.stress.conditions import Conditions
 from models.stress.generator import Kernels, PathGenerator
 from models.stress.path_score import PathScore, ScoreTerms
@@ -82,7 +82,8 @@ def a_path_score(steps_per_day: int = 24, **changes: Any) -> PathScore:
 def a_setup(table: FloatArray, **changes: Any) -> Setup:
     """Two coins and two stable legs on hours; `table` moves the coins, and EURC where it has a third asset."""
     columns = dict(zip(("BTC", "ETH", "EURC"), range(table.shape[2]), strict=False))
-    vault = changes.pop("vault", VaultConfig("mixed", "devnet", None, ASSETS, changes.pop("limits", VaultLimits())))
+    limits = changes.pop("limits", VaultLimits())
+    vault = changes.pop("vault", VaultConfig("mixed", "devnet", None, ASSETS, limits, PolicyName.ON_OFF))
     score = changes.pop("score", a_path_score(changes.get("steps_per_day", 24)))
     return Setup(vault, GivenPaths(table), columns, score, table.shape[1], **changes)
 
@@ -90,7 +91,7 @@ def a_setup(table: FloatArray, **changes: Any) -> Setup:
 def a_coin(table: FloatArray, **changes: Any) -> Setup:
     """All in one coin, whose score never asks for anything else: the vault is the coin, (paths, steps) log returns."""
     assets = (VaultAsset("USDC", None, D(0), stable=True), VaultAsset("BTC", "BTC", D(1)))
-    vault = VaultConfig("coin", "devnet", None, assets, VaultLimits())
+    vault = VaultConfig("coin", "devnet", None, assets, VaultLimits(), PolicyName.ON_OFF)
     score = changes.pop("score", a_path_score(changes.get("steps_per_day", 24), log_threshold=50.0))
     return Setup(vault, GivenPaths(table[:, :, None]), {"BTC": 0}, score, table.shape[1], **changes)
 
