@@ -10,7 +10,7 @@ import numpy as np
 from sqlalchemy import Engine, text
 
 from models.backtest.plain import as_plain
-from models.contracts.vault import VaultAsset, VaultConfig, VaultLimits
+from models.contracts.vault import PolicyName, VaultAsset, VaultConfig, VaultLimits
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 DAYS = 500
@@ -28,6 +28,7 @@ VAULT = VaultConfig(
         VaultAsset("ETH", "ETH", D("0.2")),
     ),
     VaultLimits(),
+    PolicyName.ON_OFF,
 )
 
 _FEATURES = (
@@ -98,3 +99,4 @@ def write_market(engine: Engine, days: int = DAYS, first_score: int = FIRST_SCOR
 
 
 SMALL = {"vault_id": "mixed", "placebo_shifts": 5, "bootstrap_repetitions": 100}
+SMALL_SIMULATION = {"vault_id": "mixed", "paths": 200, "days": 10}

@@ -9,9 +9,13 @@ from models.stress.bootstrap import Present, Scaling, fit_bootstrap
 from models.stress.generator import PathGenerator
 from models.stress.regime_generator import fit_regime_generator
 from models.stress.regime_history import regime_history
-from models.stress.request import PRESENTS, REGIMES
+from models.stress.request import REGIMES
 
 FloatArray = NDArray[np.float64]
+
+PRESENTS = {
+    "scaled": Present.SCALED, "weighted": Present.WEIGHTED, "both": Present.BOTH, "plain": Present.IGNORED,
+}  # fmt: skip
 
 
 def generator_of(name: str, returns: FloatArray, steps_per_day: int) -> PathGenerator:

@@ -5,93 +5,28 @@ As in `models.backtest.request`: `REQUEST` is what a caller says, `Inputs` decid
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from models.backtest import request as backtest
 from models.backtest.plain import as_plain
 from models.backtest.request import Terms, check_asked, day_of, terms_of, vault_asked, vault_of
 from models.contracts.vault import PolicyName, VaultConfig
-from models.runs.fields import Choice, Day, Field, Number, read_all, shown
+from models.runs.fields import Choice, Day, Field, Number, read_all
 from models.runs.plan import RequestError
-from models.stress.bootstrap import Present
-from models.stress.scenario_library import SCENARIOS
-from models.stress.shock_catalogue import CATALOGUE, DEFAULT_SHOCKS, fields_of, shock_named
-from models.stress.shocks import Shock
+from models.stress.request_fields import USUAL, ScenarioName, Shocks, plain_shocks, shocks_of
+
+if TYPE_CHECKING:
+    from models.stress.shocks import Shock
 
 HOUR, DAY = "hour", "day"
 REGIMES = "regimes"
-PRESENTS: Mapping[str, Present] = {
-    "scaled": Present.SCALED, "weighted": Present.WEIGHTED, "both": Present.BOTH, "plain": Present.IGNORED,
-}  # fmt: skip
-GENERATORS = (*PRESENTS, REGIMES)
+GENERATORS = ("scaled", "weighted", "both", "plain", REGIMES)
 IN_PLACE, EVERYWHERE = "in_place", "everywhere"
-USUAL = "usual"
 LEAST_PATHS, PATHS, MOST_PATHS = 100, 10_000, 1_000_000
 HORIZON_DAYS, MOST_DAYS = 30, 365
-_SHOWN = 200  # characters of what a shock says of its fields
-
-
-@dataclass(frozen=True, slots=True)
-class Shocks:
-    """Shocks of the catalogue: `usual`, or an object of names and the fields that differ. Read as shocks by name, in
-    the order of the catalogue."""
-
-    about: str
-    default: Mapping[str, Any] | None = None
-    required: bool = False
-
-    def read(self, path: str, value: object) -> dict[str, Shock]:
-        if value == USUAL:
-            return {shock.name: shock for shock in DEFAULT_SHOCKS}
-        if not isinstance(value, Mapping):
-            raise RequestError(
-                path, f'must be "{USUAL}" or an object of names like {{"gap": {{}}}}, not {shown(value)}'
-            )
-        return {name: _shock(path, name, value[name]) for name in sorted(value, key=_place)}
-
-    def schema(self) -> dict[str, Any]:
-        changed = {"type": ["object", "null"]}
-        return {
-            "type": ["string", "object"], "pattern": f"^{USUAL}$", "additionalProperties": False,
-            "properties": dict.fromkeys(CATALOGUE, changed), "examples": [USUAL, {"gap": {"rate_per_year": 4}}],
-        }  # fmt: skip
-
-
-def _place(name: str) -> int:
-    return list(CATALOGUE).index(name) if name in CATALOGUE else len(CATALOGUE)
-
-
-def _shock(path: str, name: str, changes: object) -> Shock:
-    if name not in CATALOGUE:
-        raise RequestError(path, f"there is no shock {shown(name)}; there are {', '.join(CATALOGUE)}")
-    if changes is not None and not isinstance(changes, Mapping):
-        raise RequestError(f"{path}.{name}", f"must be an object of the fields that differ, not {shown(changes)}")
-    if not all(map(_is_finite, _numbers(changes))):
-        raise RequestError(f"{path}.{name}", "holds a number of no usual size; leave the field out instead")
-    try:
-        return shock_named(name, changes)
-    except ValueError as error:
-        said = ascii(str(error))[1:-1]
-        raise RequestError(f"{path}.{name}", said if len(said) <= _SHOWN else f"{said[:_SHOWN]}...") from error
-
-
-def _numbers(value: object) -> Iterator[int | float]:
-    if isinstance(value, Mapping):
-        for item in value.values():
-            yield from _numbers(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _numbers(item)
-    elif isinstance(value, int | float):
-        yield value
-
-
-def _is_finite(value: float) -> bool:
-    return abs(value) < 1e18 and math.isfinite(value)
 
 
 REQUEST: Mapping[str, Field] = {
@@ -110,7 +45,7 @@ REQUEST: Mapping[str, Field] = {
     "start": Day("First day of the returns that are drawn from; 1,500 days of them if left out"),
     "end": Day("Last day of the returns that are drawn from; the last complete one if left out"),
     "shocks": Shocks(f"Shocks that come by chance: `{USUAL}`, or names with the fields that differ; none if left out"),
-    "scenario": Choice("Event of the library that every path meets", tuple(SCENARIOS)),
+    "scenario": ScenarioName("Event of the library that every path meets"),
     "scenario_day": Number("Day of the path on which the scenario begins", 0, MOST_DAYS - 1, 1, whole=True),
     "scenario_reach": Choice(
         "`in_place`: one country's money and one stable coin are struck as they were; `everywhere`: all of their kind",
@@ -163,14 +98,12 @@ class Inputs:
     def to_dict(self) -> dict[str, Any]:
         """JSON-able; `of_dict` reads it back."""
         plain = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "shocks"}
-        shocks = {name: fields_of(shock) for name, shock in self.shocks.items()}
-        return {**as_plain(plain), "shocks": shocks, "vault_id": self.vault.id}
+        return {**as_plain(plain), "shocks": plain_shocks(self.shocks), "vault_id": self.vault.id}
 
     @classmethod
     def of_dict(cls, stored: Mapping[str, Any]) -> Inputs:
         """Inputs as they were stored with a run."""
         own = {field.name: stored[field.name] for field in fields(cls)}
-        names = sorted(stored["shocks"], key=_place)  # a database may have sorted them
         return cls(
             **own
             | {
@@ -178,7 +111,7 @@ class Inputs:
                 "terms": terms_of(stored["terms"]),
                 "start": day_of(stored["start"]),
                 "end": day_of(stored["end"]),
-                "shocks": {name: shock_named(name, stored["shocks"][name]) for name in names},
+                "shocks": shocks_of(stored["shocks"]),
             }
         )
 
