@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from serving import errors
 from serving.middleware import HeadMiddleware, RequestIdMiddleware
-from serving.routes import backtests, health, measures, page, risk
+from serving.routes import backtests, health, measures, page, risk, simulations
 from serving.runs import Desk
 from serving.settings import ServingSettings, load_serving_settings
 from serving.store import Store, make_engine, make_request_engine
@@ -57,7 +57,7 @@ def create_app(settings: ServingSettings | None = None) -> FastAPI:
     app.add_middleware(HeadMiddleware)
     app.add_middleware(RequestIdMiddleware)
     errors.install(app)
-    for answers in (risk, measures, backtests):
+    for answers in (risk, measures, backtests, simulations):
         app.include_router(answers.router, prefix="/v1")
         app.include_router(answers.router, include_in_schema=False)
     app.include_router(health.router)

@@ -12,7 +12,10 @@ from models.runs.compare import HASHES, differences
 from models.runs.registry import StoredRun
 from serving.schemas import Market
 
-SHOWN = ("cagr", "volatility", "sharpe", "max_drawdown", "es99")
+SHOWN = {
+    RunKind.BACKTEST: ("cagr", "volatility", "sharpe", "max_drawdown", "es99"),
+    RunKind.SIMULATION: ("mean_return", "var_99", "es_99", "max_drawdown_95", "ruin_probability"),
+}
 _EXAMPLE_LINE: dict[str, Any] = {
     "id": "backtest-66c61c6c2519fbf5", "status": "done", "detail": "", "vault_id": "mixed",
     "start": "2024-03-02", "end": "2025-12-31", "seed": 0, "requested_by": "api",
@@ -32,8 +35,8 @@ class RunLine(BaseModel):
     status: Literal["queued", "running", "done", "failed", "cancelled"]
     detail: str = Field(description="Words about the status, such as why it failed; empty without any")
     vault_id: str | None
-    start: str | None = Field(description="First day that counts")
-    end: str | None = Field(description="Last day that counts")
+    start: str | None = Field(description="First day of the data that count")
+    end: str | None = Field(description="Last day of the data that count")
     seed: int
     requested_by: str = Field(description="Who asked first: `api`, `cli` or `dagster`")
     requested_at: datetime = Field(description="Market time at which it was asked for")
@@ -66,16 +69,20 @@ class Run(RunLine):
 
     kind: RunKind
     cached: bool = Field(description="True if the run was there before this request")
-    work: int = Field(description="How much there was to compute (legs x bars x courses)")
+    work: int = Field(description="How much there was to compute, in units of 20 ns of one core")
     data_mode: Literal["simulated", "replay", "live"]
     inputs: dict[str, Any] = Field(description="All that decides the result, defaults written out")
     input_hash: str
-    data_hash: str = Field(description="Digest of the prices and scores that were used")
+    data_hash: str = Field(description="Digest of the prices, and scores, that were used")
     code_hash: str = Field(description="Digest of the sources that computed it")
     environment_hash: str
     environment: dict[str, str] = Field(description="Python, machine and versions of the numerical packages")
-    summary: dict[str, Any] | None = Field(description="Figures with intervals; null until it is done")
-    curve: dict[str, Any] | None = Field(description="Equity and exposure by day; null unless asked for by `include`")
+    summary: dict[str, Any] | None = Field(
+        description="Figures with intervals or Monte-Carlo errors; null until it is done"
+    )
+    curve: dict[str, Any] | None = Field(
+        description="Equity and exposure by day, or bands and drawdowns of paths; null unless asked for by `include`"
+    )
     trades: dict[str, Any] | None = Field(description="Newest trades by strategy; null unless asked for by `include`")
 
 
@@ -122,10 +129,10 @@ class RunComparison(BaseModel):
 
 def status_url(run: StoredRun) -> str:
     """Path of a run under the stable prefix."""
-    return f"/v1/{_PATHS[run.kind]}/{run.id}"
+    return f"/v1/{PATHS[run.kind]}/{run.id}"
 
 
-_PATHS = {RunKind.BACKTEST: "backtests", RunKind.SIMULATION: "risk/simulations"}
+PATHS = {RunKind.BACKTEST: "backtests", RunKind.SIMULATION: "risk/simulations"}
 _SAME = ("id", "detail", "seed", "requested_by", "requested_at", "recorded_at", "status_at", "seconds")
 
 
@@ -154,10 +161,23 @@ def _line(run: StoredRun) -> dict[str, Any]:
     own = {name: getattr(run, name) for name in _SAME} | {"detail": run.detail or ""}
     inputs = {name: run.inputs.get(name) for name in ("vault_id", "start", "end")}
     return (
-        own | inputs | {"status": RunStatus(run.status).value, "status_url": status_url(run), "figures": _figures(run)}
+        own
+        | inputs
+        | {
+            "detail": run.detail or "",
+            "status": RunStatus(run.status).value,
+            "status_url": status_url(run),
+            "figures": _figures(run),
+        }
     )
 
 
 def _figures(run: StoredRun) -> dict[str, dict[str, float | None]]:
     strategies = (run.summary or {}).get("strategies", [])
-    return {each["name"]: {name: each["figures"][name] for name in SHOWN} for each in strategies}
+    return {each["name"]: {name: _value(each["figures"][name]) for name in SHOWN[run.kind]} for each in strategies}
+
+
+def _value(figure: Any) -> float | None:
+    """A figure of a backtest is a number, one of a simulation has an error beside its value."""
+    found: float | None = figure["value"] if isinstance(figure, dict) else figure
+    return found

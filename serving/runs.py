@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -16,7 +17,7 @@ from fastapi import Request
 
 from models.backtest.plain import as_plain
 from models.contracts.runs import OPEN, Asker, RunKind, RunStatus
-from models.runs.bounds import AT_ONCE, MAX_BODY_BYTES, MAX_OPEN
+from models.runs.bounds import MAX_BODY_BYTES, MAX_OPEN
 from models.runs.fields import shown
 from models.runs.kinds import KINDS
 from models.runs.plan import NotEnough, Plan, RequestError, unwatched
@@ -82,7 +83,8 @@ class Taken:
 class Desk:
     """One of a process. Computes one run at a time, so that scores are served beside it."""
 
-    def __init__(self, at_once: int = AT_ONCE) -> None:
+    def __init__(self, at_once: int | None = None) -> None:
+        """`at_once`: work up to which a request is answered at once; None = what its kind says."""
         self._at_once, self._computing = at_once, threading.Lock()
 
     def take(self, kind: RunKind, body: object, store: Store, market: Market) -> Taken:
@@ -91,7 +93,8 @@ class Desk:
         found = store.runs.find(plan.identity.id)
         if found is not None and (found.status is RunStatus.DONE or found.status in OPEN):
             return Taken(found, True)
-        if plan.work <= self._at_once and self._computing.acquire(timeout=_WAIT_S):
+        at_once = KINDS[kind].at_once if self._at_once is None else self._at_once
+        if plan.work <= at_once and self._computing.acquire(timeout=_WAIT_S):
             try:
                 _compute(plan, store, market)
             finally:
@@ -104,8 +107,15 @@ class Desk:
 
 
 def _planned(kind: RunKind, body: object, store: Store) -> Plan:
-    try:
+    with _refusals():
         return KINDS[kind].plan(body, store.data)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What a request cannot have, told as a problem."""
+    try:
+        yield
     except NotEnough as error:
         shortage: Mapping[str, Any] = as_plain(error.shortage)
         title = "There is not enough data for this question"
@@ -121,7 +131,8 @@ def shortage_of(shortage: Mapping[str, Any]) -> dict[str, Any]:
 
 def _compute(plan: Plan, store: Store, market: Market) -> None:
     began = time.monotonic()
-    outcome = plan.compute(unwatched)
+    with _refusals():
+        outcome = plan.compute(unwatched)
     seconds = time.monotonic() - began
     store.runs.record(plan, RunStatus.DONE, Asker.API, market.time, market.data_mode, outcome, seconds)
 
@@ -130,7 +141,7 @@ def _queue(plan: Plan, store: Store, market: Market) -> None:
     if len(store.runs.open(MAX_OPEN)) >= MAX_OPEN:
         raise Problem(
             503, "queue_full", "Too many runs are waiting",
-            f"{MAX_OPEN} runs wait already; ask again when one of them is done, or ask for fewer days or shifts.",
+            f"{MAX_OPEN} runs wait already; ask again when one of them is done, or make it smaller.",
             retry_after_s=60,
         )  # fmt: skip
     store.runs.record(plan, RunStatus.QUEUED, Asker.API, market.time, market.data_mode)

@@ -99,3 +99,4 @@ def write_market(engine: Engine, days: int = DAYS, first_score: int = FIRST_SCOR
 
 
 SMALL = {"vault_id": "mixed", "placebo_shifts": 5, "bootstrap_repetitions": 100}
+SMALL_SIMULATION = {"vault_id": "mixed", "paths": 200, "days": 10}

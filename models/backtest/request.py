@@ -97,12 +97,12 @@ class Inputs:
         """Inputs as they were stored with a run."""
         return cls(
             vault=vault_of(stored["vault"]),
-            terms={series: Terms(**own) for series, own in stored["terms"].items()},
+            terms=terms_of(stored["terms"]),
             policies=tuple(PolicyName(name) for name in stored["policies"]),
             benchmarks=tuple(stored["benchmarks"]),
             scores=ScoreSource(stored["scores"]),
-            start=None if stored["start"] is None else date.fromisoformat(stored["start"]),
-            end=None if stored["end"] is None else date.fromisoformat(stored["end"]),
+            start=day_of(stored["start"]),
+            end=day_of(stored["end"]),
             half_spread_bps=float(stored["half_spread_bps"]),
             slippage_bps=float(stored["slippage_bps"]),
             **{
@@ -126,6 +126,24 @@ def inputs_of(body: object, vaults: Mapping[str, tuple[VaultConfig, Mapping[str,
         A field is unknown, missing or not valid, or the vault cannot be allocated with these limits.
     """
     said = read_all(REQUEST, body)
+    vault, terms = vault_asked(said, vaults)
+    policies = tuple(PolicyName(name) for name in said["policies"] or (vault.policy.value,))
+    for policy in policies:
+        check_asked(replace(vault, policy=policy))
+    rest = {name: said[name] for name in said if name not in ("vault_id", "limits", "policies", "scores")}
+    return Inputs(vault=vault, terms=terms, policies=policies, scores=ScoreSource(said["scores"]), **rest)
+
+
+def vault_asked(
+    said: Mapping[str, Any], vaults: Mapping[str, tuple[VaultConfig, Mapping[str, Terms]]]
+) -> tuple[VaultConfig, Mapping[str, Terms]]:
+    """The vault that `vault_id` names, under the `limits` that differ, and the terms of its legs.
+
+    Raises
+    ------
+    RequestError
+        There is no such vault, or `start` lies after `end`.
+    """
     if said["vault_id"] not in vaults:
         known = ", ".join(sorted(vaults)) or "none yet: run the pipeline once"
         raise RequestError("vault_id", f"this market keeps no vault {said['vault_id']!r}; there is: {known}")
@@ -134,12 +152,17 @@ def inputs_of(body: object, vaults: Mapping[str, tuple[VaultConfig, Mapping[str,
     vault, terms = vaults[said["vault_id"]]
     changes = said["limits"] or {}
     exact = {name: Decimal(repr(changes[name])) for name in _EXACT if name in changes}
-    vault = replace(vault, limits=replace(vault.limits, **changes | exact))
-    policies = tuple(PolicyName(name) for name in said["policies"] or (vault.policy.value,))
-    for policy in policies:
-        _check(replace(vault, policy=policy))
-    rest = {name: said[name] for name in said if name not in ("vault_id", "limits", "policies", "scores")}
-    return Inputs(vault=vault, terms=terms, policies=policies, scores=ScoreSource(said["scores"]), **rest)
+    return replace(vault, limits=replace(vault.limits, **changes | exact)), terms
+
+
+def terms_of(stored: Mapping[str, Any]) -> dict[str, Terms]:
+    """Terms by series from the JSON that `as_plain` makes of them."""
+    return {series: Terms(**own) for series, own in stored.items()}
+
+
+def day_of(stored: str | None) -> date | None:
+    """A day from the JSON that `as_plain` makes of it."""
+    return None if stored is None else date.fromisoformat(stored)
 
 
 def vault_of(stored: Mapping[str, Any]) -> VaultConfig:
@@ -154,7 +177,8 @@ def vault_of(stored: Mapping[str, Any]) -> VaultConfig:
     )  # fmt: skip
 
 
-def _check(vault: VaultConfig) -> None:
+def check_asked(vault: VaultConfig) -> None:
+    """Raise RequestError, with the field, unless the vault can be allocated with these limits."""
     limits = vault.limits
     if not limits.leave_score < limits.enter_score:
         raise RequestError("limits.leave_score", f"must lie below enter_score, which is {limits.enter_score:g}")

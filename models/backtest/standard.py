@@ -111,14 +111,12 @@ def _span(inputs: Inputs, bars: Bars | None, scores: Sequence[Score]) -> Span:
     found = find_span(days, first_score, lookback, inputs.start, inputs.end)
     if isinstance(found, Span):
         return found
-    raise NotEnough("end" if found.suggested_end else "start", _way_out(found), found)
+    raise NotEnough(found.field, _way_out(found), found)
 
 
 def _way_out(short: Shortage) -> str:
-    if short.suggested_end is not None:
-        way = f"ask from {short.suggested_start} to {short.suggested_end}"
-    elif short.suggested_start is not None:
-        way = f"ask from {short.suggested_start}"
+    if short.way_out is not None:
+        way = short.way_out
     elif short.sufficient_on is not None:
         way = f"ask again on {short.sufficient_on}, or for the other source of scores"
     else:

@@ -52,6 +52,18 @@ class Shortage:
     sufficient_on: date | None = None
     status: ScoreStatus = ScoreStatus.INSUFFICIENT_DATA
 
+    @property
+    def way_out(self) -> str | None:
+        """The question that would be answered, in words; None where only time helps."""
+        if self.suggested_end is not None:
+            return f"ask from {self.suggested_start} to {self.suggested_end}"
+        return None if self.suggested_start is None else f"ask from {self.suggested_start}"
+
+    @property
+    def field(self) -> str:
+        """The field of a request that would have to change."""
+        return "end" if self.suggested_end else "start"
+
 
 def find_span(
     usable_days: IntArray,

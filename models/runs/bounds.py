@@ -6,6 +6,7 @@ The same numbers bound what is said in a request (`models.backtest.request`) and
 from __future__ import annotations
 
 AT_ONCE = 40_000_000  # about a second of one core, after the first run of a process has compiled
+AT_ONCE_SHARED = 150_000_000  # three seconds of one core, by work that all cores share
 MOST = 4_000_000_000  # minutes of a job; above it a request is refused
 MAX_OPEN = 20  # runs that wait or are computed; the next one is told to come back
 MAX_HISTORY_DAYS = 3_660  # of closes that are read for one run

@@ -182,7 +182,7 @@ def schema_of(fields: Mapping[str, Field]) -> dict[str, Any]:
             default = field.default
             own["default"] = list(default) if isinstance(default, tuple) else default
         elif not field.required:
-            own["type"] = [own["type"], "null"]
+            own["type"] = [*([own["type"]] if isinstance(own["type"], str) else own["type"]), "null"]
         properties[name] = own
     required = [name for name, field in fields.items() if field.required]
     return {

@@ -26,7 +26,14 @@ _SHARED = ("models/allocation", "models/contracts", "models/runs")
 # Whoever can change a number of a run of this kind lives here.
 SOURCES: Mapping[RunKind, tuple[str, ...]] = {
     RunKind.BACKTEST: (*_SHARED, "models/backtest"),
-    RunKind.SIMULATION: (*_SHARED, "models/backtest", "models/risk", "models/stress"),
+    RunKind.SIMULATION: (
+        *_SHARED,
+        "models/backtest",
+        "models/regimes",
+        "models/risk",
+        "models/stress",
+        "models/volatility",
+    ),
 }
 _PACKAGES = ("numpy", "scipy", "numba", "arch", "pandas")
 

@@ -72,7 +72,7 @@ _INTERVALS_S = {"1h": 3_600, "1d": 86_400}
 
 
 class StoredMarket:
-    """`models.backtest.standard.MarketData` over the tables of one market."""
+    """`MarketData` of `models.backtest.standard` and of `models.stress.standard` over the tables of one market."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
@@ -100,9 +100,13 @@ class StoredMarket:
             for row in rows
         }
 
+    def mode(self) -> DataMode:
+        """Whether this market is simulated, replayed or live."""
+        return DataMode(self._ask(_MODE, {})[0]["data_mode"])
+
     def scores(self, vault_id: str, source: ScoreSource) -> list[Score]:
         """Scores of a vault, oldest first; empty where there is none."""
-        mode = DataMode(self._ask(_MODE, {})[0]["data_mode"])
+        mode = self.mode()
         subject = {"series": f"vault:{vault_id}"}
         if source is ScoreSource.WALK_FORWARD:
             rows = self._ask(_WALK_FORWARD, {**subject, "published": PUBLISHED})

@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 
 from models.backtest.plain import as_plain
 from models.stress.bands import LEAST_PATHS, PERCENTS, EquityBands, equity_bands
+from models.stress.course_figures import DRAWDOWN
 from models.stress.figures import Estimate, differences, estimates
 from models.stress.setup import Setup
 from models.stress.simulation import Simulated
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+DRAWDOWN_BINS = 50  # of 2 % each
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +33,8 @@ class VaultResult:
     figures : strategy -> name -> estimate; strategies hold (no keeper), policy (with keeper), mix
     policy_less : of hold and mix, figures of the policy less theirs on common random numbers
     bands : strategy -> bands; None below 100 paths
+    drawdown_edges : (51,) of the bins of 2 %
+    drawdown_counts : strategy -> (50,) paths whose largest drawdown lies in the bin
     """
 
     paths: int
@@ -37,6 +43,8 @@ class VaultResult:
     figures: Mapping[str, Mapping[str, Estimate]]
     policy_less: Mapping[str, Mapping[str, Estimate]]
     bands: Mapping[str, EquityBands | None]
+    drawdown_edges: FloatArray
+    drawdown_counts: Mapping[str, IntArray]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, text, lists and dictionaries for JSON; what is lacking is None and says why."""
@@ -51,12 +59,15 @@ class VaultResult:
                 name: {"reason": too_few} if band is None else {"percents": list(PERCENTS), **as_plain(band)}
                 for name, band in self.bands.items()
             },
+            "drawdown_edges": as_plain(self.drawdown_edges),
+            "drawdown_counts": as_plain(self.drawdown_counts),
         }
 
 
 def result_of(setup: Setup, simulated: Simulated) -> VaultResult:
     """Figures, differences and bands of a run of `setup`."""
     tables, ruin = simulated.tables, setup.ruin_loss
+    edges = np.linspace(0.0, 1.0, DRAWDOWN_BINS + 1)
     return VaultResult(
         len(tables["policy"]),
         setup.steps,
@@ -64,4 +75,6 @@ def result_of(setup: Setup, simulated: Simulated) -> VaultResult:
         {name: estimates(table, ruin) for name, table in tables.items()},
         {name: differences(tables["policy"], tables[name], ruin) for name in ("hold", "mix")},
         {name: equity_bands(equity, simulated.shown) for name, equity in simulated.equity.items()},
+        edges,
+        {name: np.histogram(table[:, DRAWDOWN], edges)[0] for name, table in tables.items()},
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
+from models.backtest.plain import as_plain
 from models.stress.effects import Channel
 from models.stress.shock_base import Shock, Thin
 from models.stress.shocks import (
@@ -63,6 +64,12 @@ def shock_named(name: str, overrides: Mapping[str, Any] | None = None) -> Shock:
     if name not in CATALOGUE:
         raise ValueError(f"there is no shock {name!r}: one of {', '.join(sorted(CATALOGUE))}")
     return _changed(CATALOGUE[name], name, overrides or {})
+
+
+def fields_of(shock: Shock) -> dict[str, Any]:
+    """What can be changed of a shock and what it is, JSON-able: `shock_named(shock.name, fields_of(shock))` makes it
+    again."""
+    return {field.name: as_plain(getattr(shock, field.name)) for field in fields(shock) if field.name not in _FIXED}
 
 
 def _changed(one: T, name: str, overrides: Mapping[str, Any]) -> T:

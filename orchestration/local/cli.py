@@ -28,6 +28,7 @@ from orchestration.local.commands import (
     models,
     play,
     reports,
+    simulate,
     stack,
     tune,
 )
@@ -36,7 +37,7 @@ from orchestration.local.failures import known
 from orchestration.settings import Settings, current_settings
 
 OK, DEFECT, EXPECTED_FAILURE, INTERRUPTED = 0, 1, 2, 130
-_MODULES = (play, stack, reports, models, backtest, tune, drift, backfill, data, leaks, maintenance, bench)
+_MODULES = (play, stack, reports, models, backtest, simulate, tune, drift, backfill, data, leaks, maintenance, bench)
 _PIPE_WIDTH = 120  # tables are laid out for it; a pipe has no width of its own
 
 

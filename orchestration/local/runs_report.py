@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 from rich.table import Table
 
+from models.contracts.runs import RunKind
 from orchestration.local.report import minute, table_of
 
 if TYPE_CHECKING:
     from models.runs.compare import Difference
     from models.runs.registry import StoredRun
+    from models.stress.scenarios import Scenario
 
 _NONE = "-"
 _FIGURES = ("cagr", "volatility", "sharpe", "max_drawdown", "es99")
+_SIMULATED = {
+    "mean_return": "mean return", "var_99": "VaR99", "es_99": "ES99", "max_drawdown_95": "drawdown 95 %",
+    "ruin_probability": "ruin", "liquidation_probability": "liquidation",
+}  # fmt: skip
 _TITLES = ("growth a year", "volatility", "Sharpe", "largest drawdown", "ES99")
 
 
-def runs_table(runs: Sequence[StoredRun]) -> Table:
+def runs_table(title: str, runs: Sequence[StoredRun]) -> Table:
     """One row a run, newest first."""
-    table = table_of("Backtests", ("id", "vault", "policies", "from", "to", "status", "asked by", "asked at"), ())
+    table = table_of(title, ("id", "vault", "policies", "from", "to", "status", "asked by", "asked at"), ())
     for run in runs:
         table.add_row(
-            run.id, escape(str(run.inputs.get("vault_id"))), ", ".join(run.inputs.get("policies", ())),
+            run.id, escape(str(run.inputs.get("vault_id"))), _policies(run),
             str(run.inputs.get("start")), str(run.inputs.get("end")), _status(run), run.requested_by,
             minute(run.recorded_at),
         )  # fmt: skip
@@ -40,6 +46,39 @@ def run_lines(run: StoredRun) -> Iterator[str]:
     yield f"  vault       {escape(str(asked.get('vault_id')))}, {asked.get('start')} to {asked.get('end')}"
     yield f"  rests on    data {run.data_hash}, code {run.code_hash}, environment {run.environment_hash}"
     yield f"  inputs      {run.input_hash}, seed {run.seed}"
+
+
+def result_tables(run: StoredRun) -> Iterator[Table]:
+    """What came out of a run, whatever its kind."""
+    if run.kind is RunKind.BACKTEST:
+        yield strategies_table(run)
+        return
+    assert run.summary is not None
+    figures = {each["name"]: each["figures"] for each in run.summary["strategies"]}
+    figures |= {f"policy less {name}": own for name, own in run.summary["policy_less"].items()}
+    yield estimates_table("Paths", figures)
+    shocks = run.summary["shocks"]
+    if shocks:
+        alone = {name: own["policy"] for name, own in shocks["alone"].items()}
+        yield estimates_table("What shocks change of the policy", {"all": shocks["all"]["policy"], **alone})
+
+
+def estimates_table(title: str, rows: Mapping[str, Mapping[str, Any]]) -> Table:
+    """One row of estimates each, with their 95 % intervals."""
+    table = table_of(title, ("",), tuple(_SIMULATED.values()))
+    for name, figures in rows.items():
+        table.add_row(escape(name.replace("_", " ")), *(_estimate(figures[figure]) for figure in _SIMULATED))
+    return table
+
+
+def scenarios_table(scenarios: Iterable[Scenario]) -> Table:
+    """One row a scenario, oldest first."""
+    table = table_of("Scenarios", ("name", "what", "from", "to", "sources"), ())
+    table.columns[0].no_wrap = True  # it is what is asked for
+    for one in scenarios:
+        sources = ", ".join(dict.fromkeys(figure.source for figure in one.figures))
+        table.add_row(one.name, escape(one.title), str(one.start), str(one.end), escape(sources))
+    return table
 
 
 def strategies_table(run: StoredRun) -> Table:
@@ -61,12 +100,14 @@ def strategies_table(run: StoredRun) -> Table:
 
 def comparison_table(runs: Sequence[StoredRun]) -> Table:
     """One row a run and strategy."""
-    table = table_of("Side by side", ("run", "strategy", "from", "to"), _TITLES)
+    names = dict(zip(_FIGURES, _TITLES, strict=True)) if runs[0].kind is RunKind.BACKTEST else _SIMULATED
+    table = table_of("Side by side", ("run", "strategy", "from", "to"), tuple(names.values()))
     for run in runs:
         for each in (run.summary or {}).get("strategies", [{"name": run.status.value, "figures": {}}]):
+            shown = (each["figures"].get(name) for name in names)
             table.add_row(
                 run.id, escape(each["name"]), str(run.inputs.get("start")), str(run.inputs.get("end")),
-                *(_number(each["figures"].get(name), 3) for name in _FIGURES),
+                *(_estimate(one) if isinstance(one, Mapping) else _number(one, 3) for one in shown),
             )  # fmt: skip
     return table
 
@@ -79,12 +120,23 @@ def differences_table(title: str, found: Sequence[Difference], sides: Sequence[s
     return table
 
 
+def _policies(run: StoredRun) -> str:
+    """A simulation has that of its vault, a backtest may compare several."""
+    return ", ".join(run.inputs.get("policies", (run.inputs["vault"]["policy"],)))
+
+
 def _status(run: StoredRun) -> str:
     return f"{run.status.value} {escape(run.detail)}" if run.detail and run.summary is None else run.status.value
 
 
 def _number(value: float | None, digits: int = 2) -> str:
     return _NONE if value is None else f"{value:.{digits}f}"
+
+
+def _estimate(found: Mapping[str, Any]) -> str:
+    if found["value"] is None or found["low"] is None:
+        return _number(found["value"], 3)
+    return f"{found['value']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
 
 
 def _interval(found: Mapping[str, Any] | None) -> str:

@@ -20,6 +20,7 @@ from models.runs import bounds
 from serving.app import create_app
 from serving.runs import Desk
 from serving.settings import ServingSettings
+from tests.serving.anything import ANYTHING
 from tests.stored_market import LAST_DAY, SMALL, write_market
 
 RUN = "/v1/backtest/run"
@@ -289,11 +290,6 @@ def test_the_reader_may_not_ask_for_runs(writer: Engine) -> None:
             connection.execute(text("insert into risk.run_events (run, status, said_by) values ('a', 'done', 'api')"))
 
 
-ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
-    max_leaves=8,
-)
 DAY_TEXT = st.dates().map(str)
 MEANT = st.fixed_dictionaries(
     {"vault_id": st.sampled_from(["mixed", "other"]) | ANYTHING},
@@ -312,24 +308,6 @@ MEANT = st.fixed_dictionaries(
         "scores": st.sampled_from(["walk_forward", "issued"]) | ANYTHING,
     },
 )
-
-
-@pytest.fixture(scope="module")
-def fuzzed(server_url: str, serving_template: str) -> Iterator[TestClient]:
-    """One API for all examples, which computes nothing itself."""
-    from orchestration.resources.database_url import with_database
-
-    name = f"{serving_template}_fuzz"
-    admin = create_engine(server_url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f"create database {name} template {serving_template} strategy file_copy"))
-    url = with_database(server_url, name)
-    write_market(create_engine(url, poolclass=NullPool), days=320, first_score=35)
-    with TestClient(create_app(ServingSettings(url)), raise_server_exceptions=False) as made:
-        made.app.state.desk = Desk(at_once=0)  # type: ignore[attr-defined]
-        yield made
-    with admin.connect() as connection:
-        connection.execute(text(f"drop database {name} with (force)"))
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -9,14 +9,16 @@ import jsonschema
 import pytest
 from fastapi.testclient import TestClient
 
-from models.backtest.request import REQUEST
+from models.contracts.runs import RunKind
 from models.runs.fields import read_all
+from models.runs.kinds import KINDS
 from serving.app import create_app
 from serving.settings import ServingSettings
 
 ANSWERS = (
     "Score", "RiskCurrent", "RiskHistory", "Health", "ValueAtRisk", "RiskVar", "CorrelationMatrix", "RiskCorrelation",
-    "Regime", "RiskRegimes", "RunLine", "Run", "RunPage", "RunComparison",
+    "Regime", "RiskRegimes", "RunLine", "Run", "RunPage", "RunComparison", "ScenarioLibrary", "ScenarioEntry",
+    "ScenarioFigure",
 )  # fmt: skip
 LACKING = {"required", "received", "sufficient_on"}  # null in an example with numbers, and the framework drops nulls
 
@@ -61,13 +63,16 @@ def test_errors_are_documented_under_the_type_they_leave_with(document: dict[str
                 assert content["example"]["status"] == int(status)
 
 
-def test_what_may_be_asked_of_a_backtest_is_described(document: dict[str, Any]) -> None:
-    operation = document["paths"]["/v1/backtest/run"]["post"]
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/v1/backtest/run", RunKind.BACKTEST), ("/v1/risk/simulate", RunKind.SIMULATION)]
+)
+def test_what_may_be_asked_of_a_run_is_described(document: dict[str, Any], path: str, kind: RunKind) -> None:
+    operation, request = document["paths"][path]["post"], KINDS[kind].request
     assert set(operation["responses"]) == {"200", "202", "400", "413", "415", "422", "503"}
     content = operation["requestBody"]["content"]["application/json"]
-    assert set(content["schema"]["properties"]) == set(REQUEST)
+    assert set(content["schema"]["properties"]) == set(request)
     _validator(document, content["schema"]).validate(content["example"])
-    read_all(REQUEST, content["example"])
+    read_all(request, content["example"])
 
 
 def test_risk_answers_are_all_described(document: dict[str, Any]) -> None:

@@ -113,7 +113,10 @@ def test_what_is_left_to_the_job_can_be_cancelled(market: Engine, capsys: pytest
         ([*RUN, "--latency-bars", "99"], "--latency-bars: latency_bars: must be a whole number from 1 to 48, not 99"),
         ([*RUN, "--limits", "dead=1"], "--limits: write NAME=NUMBER with one of enter_score"),
         ([*RUN, "--policies", "best"], "--policies: policies.0: must be one of onoff, voltarget"),
-        (["backtest", "show", "nothing"], "there is no run 'nothing': `ballast backtest list` shows what there is"),
+        (
+            ["backtest", "show", "nothing"],
+            "there is no backtest 'nothing': `ballast backtest list` shows what",
+        ),
         (["backtest", "compare", "a", "a"], "name two different runs or more"),
         (["backtest", "list", "--limit", "0"], "--limit: a number from 1 to 1000"),
     ],
