@@ -19,7 +19,7 @@ from models.runs.plan import RequestError
 from models.stress.request_fields import USUAL, ScenarioName, Shocks, plain_shocks, shocks_of
 
 if TYPE_CHECKING:
-    from models.stress.shocks import Shock
+    from models.stress.shock_base import Shock
 
 HOUR, DAY = "hour", "day"
 REGIMES = "regimes"

@@ -13,7 +13,7 @@ from models.runs.fields import Choice, shown
 from models.runs.plan import RequestError
 
 if TYPE_CHECKING:
-    from models.stress.shocks import Shock
+    from models.stress.shock_base import Shock
 
 USUAL = "usual"
 _SHOWN = 200  # characters of what a shock says of its fields

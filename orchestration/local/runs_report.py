@@ -72,12 +72,11 @@ def estimates_table(title: str, rows: Mapping[str, Mapping[str, Any]]) -> Table:
 
 
 def scenarios_table(scenarios: Iterable[Scenario]) -> Table:
-    """One row a scenario, oldest first."""
-    table = table_of("Scenarios", ("name", "what", "from", "to", "sources"), ())
-    table.columns[0].no_wrap = True  # it is what is asked for
+    """One row a scenario, oldest first; sources of the figures: `GET /v1/risk/scenarios`."""
+    table = table_of("Scenarios", ("name", "from", "to", "what"))
+    table.columns[-1].no_wrap = False  # a long title must not cost the name, which is what is asked for
     for one in scenarios:
-        sources = ", ".join(dict.fromkeys(figure.source for figure in one.figures))
-        table.add_row(one.name, escape(one.title), str(one.start), str(one.end), escape(sources))
+        table.add_row(one.name, str(one.start), str(one.end), escape(one.title))
     return table
 
 
