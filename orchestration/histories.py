@@ -8,7 +8,7 @@ at with hindsight. A score's own one-day tail is made of them here; the other me
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -77,11 +77,17 @@ def histories(workspace: Workspace, asked: Sequence[Asked], now: datetime) -> It
                 yield each, _history(each, kind, grid, forecasts.get((each.subject, each.horizon_days), past[:0]))
 
 
-def with_tails(workspace: Workspace, scores: Sequence[Score], now: datetime) -> list[Score]:
+def with_tails(
+    workspace: Workspace, scores: Sequence[Score], now: datetime, warn: Callable[[str], None]
+) -> list[Score]:
     """Scores with VaR99 and ES99 of one day by `filtered` of `risk.var`, None below 300 known residuals. A model has a
     tail of its own, but that stands still between two trainings and knows no forecast but the model's."""
     asked = [score for score in scores if score.horizon_days == 1 and score.rv_forecast is not None]
-    tails = {score.subject: history.tail(Method.FILTERED, 1) for score, history in histories(workspace, asked, now)}
+    try:
+        tails = {score.subject: history.tail(Method.FILTERED, 1) for score, history in histories(workspace, asked, now)}
+    except Exception as error:  # noqa: BLE001 - a score without its tail is better than none: a vault waits for it
+        warn(f"no value at risk beside the scores: {type(error).__name__}: {error}")
+        tails = {}
     return [
         replace(score, **_numbers(tails.get(score.subject))) if score.horizon_days == 1 else score for score in scores
     ]

@@ -127,7 +127,7 @@ def issue_in_turn(
     with house.transaction() as connection:
         entries = read_ledger(connection)
     asked = list(panels(workspace, serving_models(entries, now), registry, log, only))
-    scores = with_tails(workspace, score_all(workspace.mode, now, asked), now)
+    scores = with_tails(workspace, score_all(workspace.mode, now, asked), now, log.warning)
     speaking = {panel.serving.version.name: panel.serving for panel in asked if panel.serving and panel.bundle}
     rows = [as_row(s, run_id, _promotion(speaking, s)) for s in scores]
     added = house.append_table(RISK_SCORES, rows)

@@ -117,7 +117,7 @@ def test_each_method_speaks_beside_the_score(market: Workspace, days: int) -> No
 def test_score_and_value_at_risk_show_the_same_number(market: Workspace) -> None:
     told_before(market, BTC, 1)
     week, silent = made(7), made(subject=NAIRA, rv_forecast=None, var99=None, es99=None)
-    shown, *others = with_tails(market, [made(), week, silent], NOW)
+    shown, *others = with_tails(market, [made(), week, silent], NOW, pytest.fail)
     assert others == [week, silent]
     say(market, score())  # without a tail of its own: made anew
     speak_all(market, "run")
@@ -141,8 +141,16 @@ def test_what_a_score_has_shown_is_not_said_otherwise(market: Workspace) -> None
 
 def test_too_little_was_told_for_a_tail_of_a_score(market: Workspace) -> None:
     told_before(market, BTC, 7)
-    (shown,) = with_tails(market, [made()], NOW)
+    (shown,) = with_tails(market, [made()], NOW, pytest.fail)
     assert (shown.var99, shown.es99) == (None, None)
+
+
+def test_a_tail_that_cannot_be_computed_costs_no_score(market: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("orchestration.histories.training_rows", lambda *_: 1 / 0)
+    (shown,) = with_tails(market, [made()], NOW, told.append)
+    assert (shown.score, shown.var99, shown.es99) == (made().score, None, None)
+    assert told == ["no value at risk beside the scores: ZeroDivisionError: division by zero"]
 
 
 def test_each_horizon_stands_at_its_own_moment(market: Workspace) -> None:
