@@ -174,5 +174,6 @@ def _answer(
 ) -> Breaking:
     by_size = [value for _, value in sorted(tried)]
     is_monotone = all(after >= before for before, after in pairwise(by_size))
-    at = dict(tried)[holds_at if size is None else size]  # type: ignore[index]
+    known: dict[float | None, float] = dict(tried)
+    at = known[holds_at if size is None else size]
     return Breaking(limit, size, holds_at, at, tolerance, is_monotone, tuple(tried), reason)

@@ -22,7 +22,8 @@ from models.stress.conditions import Conditions, neutral
 from models.stress.counter_rng import key_of
 from models.stress.course_figures import EXPOSURE, FIGURES
 from models.stress.setup import Setup, terms_of
-from models.stress.vault_kernels import HOLD, MIX, POLICY, Shocked, VaultTerms, run_paths
+from models.stress.shock_kernels import Arrays
+from models.stress.vault_kernels import HOLD, MIX, POLICY, VaultTerms, run_paths
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -202,8 +203,8 @@ class _Run:
             equity[strategy] = shown[row]
 
 
-def _shocked(conditions: Conditions) -> Shocked:
-    return Shocked(
+def _shocked(conditions: Conditions) -> Arrays:
+    return Arrays(
         np.ascontiguousarray(conditions.log_return),
         np.ascontiguousarray(conditions.sigma_multiplier),
         np.ascontiguousarray(conditions.half_spread_multiplier),

@@ -18,6 +18,7 @@ from models.backtest.kernel import Limits, Market, room_for, simulate
 from models.backtest.target_kernel import Rule, fill_targets
 from models.stress.course_figures import COST, LIQUIDATION, TRADES, TURNOVER, liquidation, measure_course
 from models.stress.path_score import ScoreTerms, fill_known, fill_log_forecast
+from models.stress.shock_kernels import Arrays
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -56,18 +57,6 @@ class VaultTerms(NamedTuple):
     maintenance: float
 
 
-class Shocked(NamedTuple):
-    """`Conditions` as the kernel reads them, in their order."""
-
-    log_return: FloatArray
-    sigma_multiplier: FloatArray
-    half_spread_multiplier: FloatArray
-    depth_share: FloatArray
-    halted: BoolArray
-    score_stale: BoolArray
-    funding: FloatArray
-
-
 @njit(cache=True, nogil=True)
 def run_paths(
     vault: VaultTerms,
@@ -75,7 +64,7 @@ def run_paths(
     key: np.uint64,
     first: int,
     drawn: FloatArray,
-    shocked: Shocked,
+    shocked: Arrays,
     strategies: IntArray,
     figures: FloatArray,
     shown: IntArray,
@@ -194,7 +183,7 @@ def to_growth(row: FloatArray) -> None:
 @njit(cache=True, nogil=True)
 def _trade_terms(
     vault: VaultTerms,
-    shocked: Shocked,
+    shocked: Arrays,
     path: int,
     is_open: BoolArray,
     fixed: FloatArray,
