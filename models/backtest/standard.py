@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from models.backtest.bars import DAY_US, Bars, microseconds
-from models.backtest.comparison import equal_exposure_mix
+from models.backtest.comparison import Window, equal_exposure_mix
 from models.backtest.costs import Costs
 from models.backtest.engine import Execution
 from models.backtest.market import Closes, bars_of, usable_days
@@ -30,6 +30,7 @@ from models.backtest.run import run_fast
 from models.backtest.score_strategies import ScorePolicy
 from models.backtest.strategy import Strategy
 from models.backtest.sufficiency import EPOCH, Shortage, Span, find_span
+from models.backtest.surroundings import regimes, windows_within
 from models.backtest.tape import ScoreTape
 from models.contracts.runs import RunKind, ScoreSource
 from models.contracts.score import Score
@@ -53,6 +54,8 @@ class MarketData(Protocol):
 
     def scores(self, vault_id: str, source: ScoreSource) -> Sequence[Score]: ...
 
+    def events(self) -> Sequence[Window]: ...
+
 
 @dataclass(frozen=True, eq=False)
 class _Question:
@@ -60,6 +63,8 @@ class _Question:
     span: Span
     bars: Bars
     tape: ScoreTape
+    regimes: Mapping[int, str]
+    events: Sequence[Window]
 
 
 def plan(body: object, data: MarketData) -> Plan:
@@ -88,19 +93,23 @@ def plan_of(inputs: Inputs, data: MarketData) -> Plan:
     span = _span(inputs, bars, scores)
     assert bars is not None  # without bars there is a shortage
     first, last = ((day - EPOCH).days * DAY_US for day in (span.lookback_from, span.end))
+    days = range((span.start - EPOCH).days, (span.end - EPOCH).days + 1)
+    told = regimes(bars, vault)
+    known_regimes = {day: told[day] for day in days if day in told}
+    events = windows_within(data.events(), span.start, span.end)
     # From the close that ends the day before the lookback's second day, as the base of its first return.
     start, stop = np.searchsorted(bars.times_us, [first + DAY_US, last + DAY_US + 1])
     bars = bars.cut(int(start), int(stop))
     ends_us = int(bars.times_us[-1])
     tape = ScoreTape([s for s in scores if microseconds(max(s.issued_at, s.as_of)) <= ends_us])
     inputs = replace(inputs, start=span.start, end=span.end)
-    question = _Question(inputs, span, bars, tape)
+    question = _Question(inputs, span, bars, tape, known_regimes, events)
     work = _work(question)
     if work > MOST:
         raise RequestError(
             "placebo_shifts", f"this run is {work / MOST:.1f} times as large as the largest: ask fewer shifts or days"
         )
-    return Plan(RunKind.BACKTEST, inputs.to_dict(), _data_hash(bars, tape), inputs.seed, work, partial(_run, question))
+    return Plan(RunKind.BACKTEST, inputs.to_dict(), _data_hash(question), inputs.seed, work, partial(_run, question))
 
 
 def _span(inputs: Inputs, bars: Bars | None, scores: Sequence[Score]) -> Span:
@@ -159,7 +168,15 @@ def _run(question: _Question, watch: Watch) -> Outcome:
     runs = {name: run.between(first, last) for name, run in runs.items()}
     benchmarks = {policy.value: policy.value + MIX for policy in inputs.policies}
     rng = np.random.default_rng(inputs.seed)
-    report = build(runs, benchmarks, rng, placebos, repetitions=inputs.bootstrap_repetitions).to_dict()
+    report = build(
+        runs,
+        benchmarks,
+        rng,
+        placebos,
+        question.regimes,
+        question.events,
+        repetitions=inputs.bootstrap_repetitions,
+    ).to_dict()
     curve = {name: report.pop(name) for name in ("days", "equity", "exposure")}
     return Outcome({"span": as_plain(span), **report}, curve, {name: _trades(run) for name, run in runs.items()})
 
@@ -194,9 +211,12 @@ def _work(question: _Question) -> int:
     return bars.prices.size * courses + drawn
 
 
-def _data_hash(bars: Bars, tape: ScoreTape) -> str:
+def _data_hash(question: _Question) -> str:
+    bars, tape, events = question.bars, question.tape, question.events
     return digest_of_arrays(
         times=bars.times_us, prices=bars.prices, known=tape.known_us, as_of=tape.as_of_us,
         valid_until=tape.valid_until_us, value=tape.value, sigma_ann=tape.sigma_ann, sound=tape.sound,
-        share_imputed=tape.share_imputed,
+        share_imputed=tape.share_imputed, days=np.array(list(question.regimes), dtype=np.int64),
+        regimes=np.array(list(question.regimes.values()), dtype="S8"),
+        events=np.array([f"{e.name} {e.first} {e.last}" for e in events], dtype="S80"),
     )  # fmt: skip

@@ -25,7 +25,7 @@ _SHORT = 16  # hex digits: 64 bits, plenty for some thousand runs and short enou
 _SHARED = ("models/allocation", "models/contracts", "models/runs")
 # Whoever can change a number of a run of this kind lives here.
 SOURCES: Mapping[RunKind, tuple[str, ...]] = {
-    RunKind.BACKTEST: (*_SHARED, "models/backtest"),
+    RunKind.BACKTEST: (*_SHARED, "models/backtest", "models/regimes"),
     RunKind.SIMULATION: (
         *_SHARED,
         "models/backtest",

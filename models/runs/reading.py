@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from models.backtest.comparison import Window
 from models.backtest.market import Closes, Published, scores_of
 from models.backtest.request import Terms, vault_of
 from models.contracts.market import DataMode
@@ -20,6 +21,7 @@ from models.contracts.score import PUBLISHED, Score, ScoreStatus
 from models.contracts.tables import ML_WALK_FORWARD, OPS_MARKET, OPS_SERIES, OPS_VAULTS, RISK_SCORES
 from models.contracts.vault import VaultConfig
 from models.runs.bounds import MAX_HISTORY_DAYS
+from models.stress.scenario_library import SCENARIOS
 
 # A statement with `:name` parameters -> its rows.
 Ask = Callable[[str, Mapping[str, Any]], Sequence[Mapping[str, Any]]]
@@ -99,6 +101,12 @@ class StoredMarket:
             row["series"]: Closes(np.array(row["as_of_us"], dtype=np.int64), np.array(row["close"], dtype=np.float64))
             for row in rows
         }
+
+    def events(self) -> list[Window]:
+        """Dated events of the library of scenarios, oldest first; a simulated market has lived through none."""
+        if self.mode() is DataMode.SIMULATED:
+            return []
+        return [Window(each.name, each.start, each.end) for each in SCENARIOS.values()]
 
     def mode(self) -> DataMode:
         """Whether this market is simulated, replayed or live."""

@@ -52,6 +52,7 @@ def result_tables(run: StoredRun) -> Iterator[Table]:
     """What came out of a run, whatever its kind."""
     if run.kind is RunKind.BACKTEST:
         yield strategies_table(run)
+        yield from (table for table in (regimes_table(run), events_table(run)) if table.row_count)
         return
     assert run.summary is not None
     figures = {each["name"]: each["figures"] for each in run.summary["strategies"]}
@@ -94,6 +95,34 @@ def strategies_table(run: StoredRun) -> Table:
             _interval(own.get("es99_ratio")), _number(placebo.get("es99"), 3),
             _interval(own.get("sharpe")), _number(placebo.get("sharpe"), 3),
         )  # fmt: skip
+    return table
+
+
+def regimes_table(run: StoredRun) -> Table:
+    """One row a regime and strategy; a regime with too few days has no figures."""
+    assert run.summary is not None
+    columns = ("days", "exposure", "sum of returns", "volatility", "Sharpe", "ES99")
+    table = table_of("By the regime that a day began in", ("regime", "strategy"), columns)
+    names = ("exposure", "sum_of_returns", "volatility", "sharpe", "es99")
+    for regime in sorted({name for each in run.summary["strategies"] for name in each["regimes"]}):
+        for each in run.summary["strategies"]:
+            own = each["regimes"][regime]
+            shown = (_number(own[name], 3) for name in names)
+            table.add_row(regime, escape(each["name"]), str(own["days"]), *shown)
+    return table
+
+
+def events_table(run: StoredRun) -> Table:
+    """One row an event and strategy, from its first day to the end of its week."""
+    assert run.summary is not None
+    columns = ("days", "return", "largest drawdown", "worst day", "exposure")
+    table = table_of("Through events", ("event", "strategy"), columns)
+    strategies = run.summary["strategies"]
+    for n, event in enumerate(strategies[0]["windows"]):
+        for each in strategies:
+            own = each["windows"][n]
+            shown = (_number(own[name], 3) for name in ("total_return", "max_drawdown", "worst_day", "exposure"))
+            table.add_row(event["name"], escape(each["name"]), str(own["days"]), *shown)
     return table
 
 

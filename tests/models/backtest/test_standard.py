@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.backtest.comparison import Window
 from models.backtest.costs import Costs
 from models.backtest.engine import Execution
 from models.backtest.market import Closes, Published, bars_of, scores_of
@@ -52,6 +53,12 @@ class Market:
     def scores(self, vault_id: str, source: ScoreSource) -> Sequence[Score]:
         return self.said if source is ScoreSource.WALK_FORWARD else []
 
+    def events(self) -> Sequence[Window]:
+        return [
+            Window("before", date(2023, 5, 1), date(2023, 5, 2)),
+            Window("fall", date(2024, 6, 1), date(2024, 6, 2)),
+        ]
+
 
 MARKET = Market()
 
@@ -79,6 +86,15 @@ def test_the_same_question_gives_the_same_bytes_and_another_seed_other_intervals
     assert one.compute(unwatched) == again.compute(unwatched)
     assert one.identity.id != other.identity.id
     assert one.compute(unwatched).summary["intervals"] != other.compute(unwatched).summary["intervals"]
+
+
+def test_every_strategy_is_shown_by_regime_and_through_the_events_of_its_days() -> None:
+    summary = plan({**BODY, "benchmarks": ["hold"]}, MARKET).compute(unwatched).summary
+    regimes = [each["regimes"] for each in summary["strategies"]]
+    # The rule needs 219 weekly means, the first of 5 returns; the day after those is the first with a label.
+    assert {sum(own["days"] for own in each.values()) for each in regimes} == {330 - (5 + 218)}
+    assert [[each["name"] for each in own["windows"]] for own in summary["strategies"]] == [["fall"]] * len(regimes)
+    assert {own["windows"][0]["days"] for own in summary["strategies"]} == {2 + 6}
 
 
 def test_stored_inputs_make_the_same_run_also_when_the_market_went_on() -> None:
