@@ -13,6 +13,8 @@ FloatArray = NDArray[np.float64]
 FIGURES = 10
 RETURN, DRAWDOWN, LOWEST, UNDER_WATER, SPELL, TURNOVER, TRADES, COST, EXPOSURE, LIQUIDATION = range(FIGURES)
 BRIDGE_DECAY = 0.94
+MIN_RV = math.pi / (math.pi - 2.0)  # 1 / the mean square of the smaller of two standard normal sizes
+GAP = 16.0  # squared deviations beyond which a return is no diffusion
 NEGLIGIBLE = 40.0  # exp(-40) is below the rounding of a probability
 
 
@@ -49,8 +51,10 @@ def liquidation(equity: FloatArray, funding: FloatArray, capital: float, leverag
 
     Liquidated where 1 + l (P - 1) - l (funding so far) <= m l P, P = equity over the start. Between two closes on the
     safe side a Brownian bridge may have crossed: exp(-2 a b / variance of the step), a and b the logarithmic distances
-    of the closes from the barrier. The variance is an exponentially weighted one (0.94) of simple returns that begins
-    at the path's own.
+    of the closes from the barrier. Its variance is of diffusion alone: an exponentially weighted mean (0.94) of
+    min(r_t, r_t-1)^2 pi / (pi - 2), which one gap cannot move (MinRV: Andersen, Dobrev and Schaumburg, J. Econometrics
+    169, 2012), that begins at the path's own mean. A return beyond four of its deviations is a gap at the end of its
+    step: what diffused before it began and ended at the close before.
 
     Returns
     -------
@@ -59,20 +63,29 @@ def liquidation(equity: FloatArray, funding: FloatArray, capital: float, leverag
     if leverage <= 0.0:
         return 0.0
     steps = len(equity) - 1
-    variance, survival, paid = 0.0, 1.0, 0.0
+    variance, survival, paid, last = 0.0, 1.0, 0.0, 0.0
     for t in range(steps):
-        variance += (equity[t + 1] / equity[t] - 1.0) ** 2 / steps
-    before = equity[0] / capital
+        size = abs(equity[t + 1] / equity[t] - 1.0)
+        variance += MIN_RV * min(size, last) ** 2 / max(1, steps - 1)
+        last = size
+    before, last = equity[0] / capital, 0.0
     for t in range(steps):
         now = equity[t + 1] / capital
-        variance = BRIDGE_DECAY * variance + (1.0 - BRIDGE_DECAY) * (now / before - 1.0) ** 2
+        size = abs(now / before - 1.0)
+        if t > 0:
+            variance = BRIDGE_DECAY * variance + (1.0 - BRIDGE_DECAY) * MIN_RV * min(size, last) ** 2
+        last = size
         paid += leverage * funding[t]
         barrier = (leverage - 1.0 + paid) / (leverage * (1.0 - maintenance))
         if barrier > 0.0 and (now <= barrier or before <= barrier):
             return 1.0
+        diffused = before if size * size > GAP * variance else now
         # ln x >= 1 - 1 / x: where even that leaves less than exp(-NEGLIGIBLE) the logarithms are spared.
-        if barrier > 0.0 and 2.0 * (now - barrier) * (before - barrier) < NEGLIGIBLE * variance * now * before:
-            distance = math.log(now / barrier) * math.log(before / barrier)
+        if (
+            barrier > 0.0
+            and 2.0 * (diffused - barrier) * (before - barrier) < NEGLIGIBLE * variance * diffused * before
+        ):
+            distance = math.log(diffused / barrier) * math.log(before / barrier)
             survival *= -math.expm1(-2.0 * distance / variance)
         before = now
     return 1.0 - survival

@@ -71,6 +71,22 @@ def wilson(hits: float, trials: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def paired(gains: float, losses: float, trials: int) -> tuple[float, float]:
+    """95 % interval of the difference of two probabilities on the same trials: Wilson's intervals of both kinds of
+    disagreement, put together by square and add (Zou and Donner, Statistics in Medicine 27, 2008).
+
+    Parameters
+    ----------
+    gains, losses : trials with the one event alone, and with the other alone; both may be sums of differences of
+        probabilities, as in `wilson`
+    """
+    (gains_low, gains_high), (losses_low, losses_high) = wilson(gains, trials), wilson(losses, trials)
+    more, less = gains / trials, losses / trials
+    low = more - less - math.hypot(more - gains_low, losses_high - less)
+    high = more - less + math.hypot(gains_high - more, less - losses_low)
+    return max(-1.0, low), min(1.0, high)
+
+
 def estimates(table: FloatArray, ruin_loss: float) -> dict[str, Estimate]:
     """Figures of (paths, columns) `table` of `vault_kernels.run_paths`.
 
@@ -89,7 +105,8 @@ def estimates(table: FloatArray, ruin_loss: float) -> dict[str, Estimate]:
 
 def differences(table: FloatArray, other: FloatArray, ruin_loss: float) -> dict[str, Estimate]:
     """Figures of `table` less those of `other`, of the same paths (common random numbers): batch by batch, so that what
-    both have in common does not count as error.
+    both have in common does not count as error. Those of probabilities have the interval of `paired`: it is never
+    nothing, also where no path is hit in one of them alone.
 
     Raises
     ------
@@ -153,6 +170,10 @@ def _difference(figure: _Figure, table: FloatArray, other: FloatArray) -> Estima
     if paths < figure.least:
         return _absent(figure, paths)
     value = float(figure.of(table)) - float(figure.of(other))
+    if figure.is_probability:
+        each = figure.of(table[:, None, :]) - figure.of(other[:, None, :])
+        low, high = paired(float(each[each > 0.0].sum()), float(-each[each < 0.0].sum()), paths)
+        return Estimate(value, (high - low) / (2.0 * Z), low, high)
     ours, theirs = _by_batch(figure, table), _by_batch(figure, other)
     return _with_error(value, figure, None if ours is None or theirs is None else ours - theirs, paths)
 

@@ -78,7 +78,11 @@ class PathScore:
         return volatility_score(np.array(above))
 
     def log_forecast_at(self, score: float) -> float:
-        """ln F at which the score is `score`: the score grows with F, so the policy may compare either."""
+        """ln F at which the score is `score`: the score grows with F, so the policy may compare either. Infinite for a
+        score beyond the least and the largest that there are."""
+        least, most = volatility_score(np.array([0.0, 1.0]))
+        if not least < score < most:
+            return math.inf if score >= most else -math.inf
         return self.log_threshold - self.errors.quantile(1.0 - float(spike_probability(score)))
 
     @cached_property
@@ -170,7 +174,7 @@ def fill_known(lag: int, every: int, stale: NDArray[np.bool_], out: NDArray[np.i
     ----------
     stale : (steps,) no score is made at the close of the step. The scores before the path were made: numbers below 0.
     """
-    newest = -lag
+    newest = -lag - (-lag) % every
     for t in range(len(out)):
         made = t - lag
         if made % every == 0 and (made <= 0 or not stale[made - 1]):

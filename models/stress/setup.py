@@ -5,6 +5,7 @@ Here: the description, its validation, and its translation for the kernels. Noth
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -26,6 +27,7 @@ from models.stress.vault_kernels import VaultTerms
 FloatArray = NDArray[np.float64]
 
 DAY_US = 86_400_000_000
+_LEAST = {"sigma_day": "0 or more", "depth_usd": "above 0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,9 @@ class Setup:
             given = getattr(self, name)
             if self.execution.costs.impact_kappa and not (given is not None and symbols <= set(given)):
                 raise ValueError(f"{name}: an impact needs it for every leg")
+            for symbol, value in (given or {}).items():
+                if not (math.isfinite(value) and (value > 0.0 or (name == "sigma_day" and value == 0.0))):
+                    raise ValueError(f"{name}: that of {symbol} must be {_LEAST[name]} and finite, not {value}")
 
     @property
     def symbols(self) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ def _changed(one: T, name: str, overrides: Mapping[str, Any]) -> T:
 def _plain(field: str, present: Any, value: Any) -> Any:
     if isinstance(present, tuple):
         if isinstance(value, list | tuple) and len(value) == 2 and all(_is_number(item) for item in value):
-            return (float(value[0]), float(value[1]))
+            return _real(field, value[0]), _real(field, value[1])
         raise ValueError(f"{field} must be two numbers [least, most], got {value!r}")
     if isinstance(present, Thin):
         if value is None:
@@ -97,7 +97,14 @@ def _plain(field: str, present: Any, value: Any) -> Any:
         raise ValueError(f"{field} must be its fields by name, or null for none, got {value!r}")
     if not _is_number(value):
         raise ValueError(f"{field} must be a number, got {value!r}")
-    return float(value)
+    return _real(field, value)
+
+
+def _real(field: str, value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of over 300 digits, which JSON allows
+        raise ValueError(f"{field} must be a number below 1e308, got one of {value.bit_length()} bits") from None
 
 
 def _is_number(value: Any) -> bool:

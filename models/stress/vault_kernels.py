@@ -27,6 +27,9 @@ IntArray = NDArray[np.int64]
 HOLD, POLICY, MIX = 0, 1, 2
 DAYS_A_YEAR = 365.0
 SMALL = 1.0 / 16.0
+# A leg loses at most all but 2e-9 of its worth in a step, and is never below 1e-12 of where it began: what an extreme
+# shock leaves is worthless either way, and prices stay numbers that a share can be computed of.
+MOST_MOVED, WORTHLESS = 20.0, 1e-12
 
 
 class VaultTerms(NamedTuple):
@@ -156,11 +159,24 @@ def _price(
             for t in range(len(row)):
                 row[t] += drawn[asset, t] * multiplier[t]
         for t in range(len(row)):
+            row[t] = min(max(row[t], -MOST_MOVED), MOST_MOVED)
+        for t in range(len(row)):
             vault_return[t] += share * row[t]
         to_growth(row)
         for t in range(len(row)):
             price *= row[t]
             prices[t + 1, a] = price
+        if not WORTHLESS <= price <= 1.0 / WORTHLESS:
+            _bounded(row, prices[:, a])
+
+
+@njit(cache=True, nogil=True)
+def _bounded(growth: FloatArray, prices: FloatArray) -> None:
+    """Prices of a leg between `WORTHLESS` and its inverse. A path that went beyond and came back by itself is left."""
+    price = 1.0
+    for t in range(len(growth)):
+        price = min(max(price * growth[t], WORTHLESS), 1.0 / WORTHLESS)
+        prices[t + 1] = price
 
 
 @njit(cache=True, nogil=True)

@@ -132,17 +132,19 @@ def log_forecast(terms: ScoreTerms, returns: FloatArray, key: int = 0, path: int
 
 def liquidation(equity: list[float], funding: list[float], multiple: float, maintenance: float) -> float:
     """Probability of a liquidation on one path of equity, 1 = the start, with every logarithm taken."""
-    moves = [after / before - 1 for before, after in pairwise(equity)]
-    variance, alive = sum(x * x for x in moves) / len(moves), 1.0
-    for t, move in enumerate(moves):
-        variance = 0.94 * variance + 0.06 * move * move
+    sizes = [abs(after / before - 1) for before, after in pairwise(equity)]
+    smaller = [min(pair) ** 2 / (1 - 2 / math.pi) for pair in pairwise(sizes)]
+    variance, alive = sum(smaller) / max(1, len(smaller)), 1.0
+    for t, size in enumerate(sizes):
+        if t:
+            variance = 0.94 * variance + 0.06 * smaller[t - 1]
         owed = multiple - 1 + multiple * sum(funding[: t + 1])
         barrier = owed / (multiple * (1 - maintenance))
         if barrier <= 0:
             continue
         if min(equity[t], equity[t + 1]) <= barrier:
             return 1.0
+        end = equity[t] if size**2 > 16 * variance else equity[t + 1]
         if variance > 0:
-            distances = math.log(equity[t] / barrier) * math.log(equity[t + 1] / barrier)
-            alive *= 1 - math.exp(-2 * distances / variance)
+            alive *= 1 - math.exp(-2 * math.log(equity[t] / barrier) * math.log(end / barrier) / variance)
     return 1 - alive

@@ -82,6 +82,32 @@ def test_funding_alone_can_liquidate() -> None:
     assert liquidation(still, np.full(10, 0.051), 1.0, 2.0, 0.0) == 1.0
 
 
+@pytest.mark.parametrize("fallen_to", [0.75, 0.60])
+def test_a_path_that_only_gaps_is_liquidated_by_its_closes_alone(fallen_to: float) -> None:
+    gap = np.ones(51)
+    gap[20:] = fallen_to
+    assert liquidation(gap, np.zeros(50), 1.0, 2.0, 0.1) == 0.0  # the barrier is at 0.556
+    assert liquidation(gap, np.zeros(50), 1.0, 3.0, 0.1) == (1.0 if fallen_to < 0.74 else 0.0)  # at 0.741
+
+
+def test_a_gap_adds_what_the_closes_after_it_say() -> None:
+    """Bridges of the known deviation of the diffusion, the gap at the end of its step, are the truth."""
+    sigma, steps, gap_at, gap = 0.003, 240, 120, -0.2
+    rng = np.random.default_rng(5)
+    barrier = math.log(2 / (3 * 0.9))
+    errors, gapless = [], []
+    for _ in range(300):
+        moves = rng.normal(0, sigma, steps)
+        before_gap = moves.copy()
+        moves[gap_at] += gap
+        level = np.concatenate([[0.0], np.cumsum(moves)])
+        above, after = level[:-1] - barrier, level[:-1] + before_gap - barrier
+        alive = np.prod(-np.expm1(-2 * above * after / sigma**2)) if (level > barrier).all() else 0.0
+        errors.append(liquidation(np.exp(level), np.zeros(steps), 1.0, 3.0, 0.1) - (1 - alive))
+        gapless.append(1 - alive)
+    assert abs(np.mean(errors)) < 0.01 < np.mean(gapless)
+
+
 def test_hourly_closes_tell_how_often_a_continuous_path_is_liquidated() -> None:
     """Reflection: P(min of a Brownian motion <= -d) = 2 N(-d / (sigma sqrt T)); closes alone see too little of it."""
     paths, steps, sigma = 12_000, 50, 0.02

@@ -103,6 +103,40 @@ def test_what_cannot_be_said_is_none_and_says_why() -> None:
     json.dumps(as_plain(found), allow_nan=False)
 
 
+@pytest.mark.parametrize("hits", [(0, 0), (3, 3), (7, 0), (0, 5), (400, 380)])
+def test_a_difference_of_probabilities_always_has_an_error(hits: tuple[int, int]) -> None:
+    """The same paths are hit in both as far as they go; what is left is hit in one alone."""
+    tables = [a_table(np.where(np.arange(2000) < n, -0.9, 0.0)) for n in hits]
+    found = differences(tables[0], tables[1], 0.5)["ruin_probability"]
+    assert found.value == pytest.approx((hits[0] - hits[1]) / 2000)
+    assert found.standard_error is not None
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < found.value < found.high
+    if hits == (0, 0):  # Wilson's bound of nothing in n is z^2 / (n + z^2), on both sides
+        assert found.high == -found.low == pytest.approx(1.959964**2 / (2000 + 1.959964**2))
+    if hits[1] == 0 < hits[0]:  # nothing is lost: the upper end of the gains moves by the bound of nothing
+        assert found.low > 0.0
+
+
+@pytest.mark.parametrize(("p", "other"), [(0.001, 0.0), (0.02, 0.01), (0.3, 0.3)])
+def test_a_difference_of_probabilities_is_covered(p: float, other: float) -> None:
+    """Half of the paths that are hit in both are the same ones."""
+    rng, held, runs = np.random.default_rng(9), 0, 400
+    for _ in range(runs):
+        shared, one, two = rng.random((3, 2000))
+        both = min(p, other) / 2
+        tables = [
+            a_table(np.where((shared < both) | (own < (q - both) / (1 - both)), -0.9, 0.0))
+            for own, q in ((one, p), (two, other))
+        ]
+        found = differences(tables[0], tables[1], 0.5)["ruin_probability"]
+        assert found.low is not None
+        assert found.high is not None
+        held += found.low <= p - other <= found.high
+    assert held / runs >= 0.95 - 4 * math.sqrt(0.95 * 0.05 / runs)
+
+
 def test_differences_are_of_the_same_paths() -> None:
     with pytest.raises(ValueError, match="same paths"):
         differences(np.zeros((3, FIGURES)), np.zeros((4, FIGURES)), 0.5)

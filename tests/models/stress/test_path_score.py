@@ -64,6 +64,14 @@ def test_thresholds_of_score_and_of_forecast_are_the_same(value: float) -> None:
     assert excess.mean() == pytest.approx(float(spike_probability(value)), abs=0.02)
 
 
+def test_a_score_that_never_comes_is_never_met() -> None:
+    """The live rule leaves strictly above `enter` and comes back below `leave`: no score is above 100 or below 0."""
+    score = a_path_score()
+    assert score.log_forecast_at(100.0) == math.inf
+    assert score.log_forecast_at(0.0) == -math.inf
+    assert 0.0 < score.score(np.array([-1e3]))[0] < score.score(np.array([1e3]))[0] < 100.0
+
+
 def test_a_fit_is_a_regression_of_days_that_do_not_overlap() -> None:
     returns = clustered(24 * 400 + 7)
     fitted = fit_path_score(returns, 24)
@@ -93,7 +101,9 @@ def test_too_short_a_past_says_so() -> None:
         (0, 1, [], [0, 1, 2, 3, 4, 5]),
         (2, 1, [], [-2, -1, 0, 1, 2, 3]),
         (0, 3, [], [0, 0, 0, 3, 3, 3]),
-        (1, 2, [], [-1, 0, 0, 2, 2, 4]),
+        (1, 2, [], [-2, 0, 0, 2, 2, 4]),
+        (2, 24, [], [-24, -24, 0, 0, 0, 0]),
+        (4, 3, [], [-6, -3, -3, -3, 0, 0]),
         (0, 1, [2, 3], [0, 1, 1, 1, 4, 5]),
         (1, 1, [1, 2], [-1, 0, 0, 0, 3, 4]),
         (0, 2, [2], [0, 0, 0, 0, 4, 4]),

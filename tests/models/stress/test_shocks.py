@@ -220,6 +220,8 @@ def test_a_rate_of_zero_and_a_market_without_such_legs_are_neutral() -> None:
         (lambda: shock_named("halt", {"channel": 1}), "halt has no field 'channel'"),
         (lambda: shock_named("gap", {"alpha": "three"}), "gap.alpha must be a number, got 'three'"),
         (lambda: shock_named("gap", {"alpha": True}), "gap.alpha must be a number"),
+        (lambda: shock_named("gap", {"alpha": 10**400}), "gap.alpha must be a number below 1e308"),
+        (lambda: shock_named("depeg", {"fall": [0.1, 10**400]}), "depeg.fall must be a number below 1e308"),
         (lambda: shock_named("depeg", {"fall": 0.1}), r"depeg.fall must be two numbers \[least, most\]"),
         (lambda: shock_named("depeg", {"fall": [0.1, 0.2, 0.3]}), "depeg.fall must be two numbers"),
         (lambda: shock_named("gap", {"thin": 3}), "gap.thin must be its fields by name, or null for none"),

@@ -152,6 +152,35 @@ def test_a_depeg_hurts_who_is_in_the_stable_leg() -> None:
     assert simulate_vault(setup, 1, 0, lambda *_: one).tables["hold"][0, RETURN] == pytest.approx(-0.05)
 
 
+@pytest.mark.parametrize("size", [-900.0, -1e308, 900.0, 1e308])
+def test_the_most_extreme_shock_leaves_numbers(size: float) -> None:
+    one = neutral(4, 20, 2)
+    one.log_return[:2, 5, 1] = size
+    one.log_return[1, 6, 1] = -size
+    found = simulate_vault(a_coin(np.full((4, 20), 0.01), leverage=Leverage(2.0)), 4, 0, lambda *_: one).tables
+    for table in found.values():
+        assert np.isfinite(table).all()
+    alone = simulate_vault(a_coin(np.full((4, 20), 0.01)), 4, 0).tables["hold"]
+    assert (found["hold"][2:, RETURN] == alone[2:, RETURN]).all()
+    if size < 0:
+        assert found["hold"][0, RETURN] == pytest.approx(-1.0, abs=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("depth_usd", 0.0, "above 0 and finite, not 0.0"),
+        ("depth_usd", math.nan, "above 0 and finite, not nan"),
+        ("depth_usd", math.inf, "above 0 and finite, not inf"),
+        ("sigma_day", -0.1, "0 or more and finite, not -0.1"),
+        ("sigma_day", math.nan, "0 or more and finite, not nan"),
+    ],
+)
+def test_what_an_impact_reads_is_checked(name: str, value: float, words: str) -> None:
+    with pytest.raises(ValueError, match=f"{name}: that of ETH must be {words}"):
+        a_setup(np.zeros((1, 5, 2)), **{name: {"ETH": value}})
+
+
 @pytest.mark.parametrize(
     ("change", "match"),
     [
