@@ -79,13 +79,10 @@ def liquidation(equity: FloatArray, funding: FloatArray, capital: float, leverag
         barrier = (leverage - 1.0 + paid) / (leverage * (1.0 - maintenance))
         if barrier > 0.0 and (now <= barrier or before <= barrier):
             return 1.0
-        diffused = before if size * size > GAP * variance else now
+        end = before if size * size > GAP * variance else now
         # ln x >= 1 - 1 / x: where even that leaves less than exp(-NEGLIGIBLE) the logarithms are spared.
-        if (
-            barrier > 0.0
-            and 2.0 * (diffused - barrier) * (before - barrier) < NEGLIGIBLE * variance * diffused * before
-        ):
-            distance = math.log(diffused / barrier) * math.log(before / barrier)
+        if barrier > 0.0 and 2.0 * (end - barrier) * (before - barrier) < NEGLIGIBLE * variance * end * before:
+            distance = math.log(end / barrier) * math.log(before / barrier)
             survival *= -math.expm1(-2.0 * distance / variance)
         before = now
     return 1.0 - survival
