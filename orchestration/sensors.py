@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from models.contracts import jobs as names
-from models.contracts.runs import RunStatus
 from models.contracts.tables import ML_DRIFT_ALARMS, OPS_JOB_RUNS, RISK_TARGET_ALLOCATIONS
 from models.drift.alarms import RETRAIN_KINDS
 from orchestration.cadence import HOUR
@@ -116,7 +115,8 @@ def read_drift(workspace: Workspace) -> DriftRow | None:
 
 
 def is_waiting(workspace: Workspace) -> bool:
-    return bool(registry_of(workspace.warehouse).open(1, [RunStatus.QUEUED]))
+    """Whether a run waits, or is said to be computed: without a job, its process died and the next job ends it."""
+    return bool(registry_of(workspace.warehouse).open(1))
 
 
 def runs_request(waiting: bool, busy: bool) -> dg.RunRequest | dg.SkipReason:

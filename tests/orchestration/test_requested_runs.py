@@ -165,19 +165,34 @@ def test_what_the_queue_asks_for(waiting: bool, busy: bool, expected: str | None
     assert (found.skip_message if isinstance(found, dg.SkipReason) else found.run_key) == expected
 
 
-def test_the_sensor_looks_at_the_queue(market: Workspace) -> None:
+def asked(market: Workspace, instance: dg.DagsterInstance) -> int:
+    """How many jobs the sensor asks for."""
     (sensor,) = [s for s in sensors(load_settings({})) if s.name == "requested_runs_sensor"]
+    with dg.build_sensor_context(instance=instance, resources={"workspace": market}) as context:
+        return len(sensor.evaluate_tick(context).run_requests or [])
+
+
+def test_the_sensor_looks_at_the_queue(market: Workspace) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
-
-        def asked() -> int:
-            with dg.build_sensor_context(instance=instance, resources={"workspace": market}) as context:
-                return len(sensor.evaluate_tick(context).run_requests or [])
-
-        assert asked() == 0
+        assert asked(market, instance) == 0
         queue(market)
-        assert asked() == 1
+        assert asked(market, instance) == 1
         instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
-        assert asked() == 0
+        assert asked(market, instance) == 0
+
+
+def test_a_run_whose_process_died_asks_for_the_job_that_ends_it(market: Workspace) -> None:
+    """Nothing else waits: were it not asked for, the run would seem to be computed for ever."""
+    name = queue(market)
+    registry_of(market.warehouse).say(name, RunStatus.RUNNING, Asker.DAGSTER, "40%", "dead")
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert asked(market, instance) == 1
+        compute_waiting(market, "r1", LOG)
+        assert asked(market, instance) == 0
+    assert (stored(market, name).status, stored(market, name).detail) == (RunStatus.FAILED, CUT_OFF)
+    assert compute_waiting(market, "r2", LOG) == []
+    queue(market)  # it may be asked for again
+    assert compute_waiting(market, "r3", LOG) == [name]
 
 
 def test_lists_are_filtered_in_the_database(market: Workspace) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, text
 
 from orchestration.local import doctor
 from orchestration.local.locks import hold
@@ -29,6 +30,12 @@ def test_healthy_machine_has_nothing_to_mend(environment: Put, tmp_path: Path) -
     assert {finding.what for finding in found if finding.verdict == "fail"} == set()
     assert {"Python", "packages", "state folder", "universe", "database", "leftovers"} <= {f.what for f in found}
     assert not (tmp_path / "state").exists()  # looking changes nothing
+
+
+def test_every_role_that_the_migrations_make_is_looked_for(engine: Engine) -> None:
+    with engine.connect() as connection:
+        made = connection.execute(text(r"select rolname from pg_roles where rolname like 'ballast\_%'")).scalars()
+        assert set(made) == set(doctor.ROLES)
 
 
 def test_missing_key_warns_only_on_the_live_market(environment: Put) -> None:
