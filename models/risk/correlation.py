@@ -143,6 +143,7 @@ def _shrunk(
 
     noise = np.where(known, variance_of(r, fourth) * _pairs(seen, weights**2, seen) / total**2, 0.0)
     shrunk = np.where(off, (1.0 - _shares(noise, np.where(off, r**2, 0.0), groups)) * r, 1.0)
+    shrunk = (shrunk + shrunk.T) / 2  # products of matrices round differently on the two sides of the diagonal
     shrunk = np.where(off, (1.0 - _until_positive(shrunk)) * shrunk + 0.0, 1.0)  # no zero with a sign
     return Correlation(
         tuple(names),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from arch.bootstrap import StationaryBootstrap
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from sklearn import covariance
@@ -101,6 +101,7 @@ def test_pairs_without_enough_common_days_are_missing_and_named() -> None:
     assert got.filled[0, 2] == 0.0
 
 
+@example(np.where(np.arange(65).reshape(13, 5) == 1, 0.0, 1.0), True, 1, 3)
 @given(
     arrays.arrays(
         float,
