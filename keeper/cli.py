@@ -29,12 +29,12 @@ def keeper_once(keeper: Keeper, target_row: TargetInput | None, market_now: date
     return keeper.tick(target_row, market_now)
 
 
-def keeper_status(store: KeeperStore, vault_id: str, source_account: str, limit: int = 10) -> KeeperStatus:
+def keeper_status(store: KeeperStore, vault_id: str, limit: int = 10) -> KeeperStatus:
     """Read-only. Raises BrokenEventLog if the event log was altered."""
     return KeeperStatus(
         control=store.control(vault_id),
         decisions=store.latest(vault_id, limit),
-        open_intents=store.open_intents(source_account),
+        open_intents=store.open_intents_of(vault_id),
         events=store.verify_events(),
     )
 
@@ -55,6 +55,38 @@ def resolve(store: KeeperStore, intent_id: UUID, state: IntentState, evidence: s
             f"intent {intent_id} is {intent.state}: only one that needs a human is resolved by hand"
         )
     return store.move(intent, state, {"evidence": evidence, "by": by}, reason=f"resolved by {by}")
+
+
+def approve(store: KeeperStore, intent_id: UUID, by: str) -> Intent:
+    """Give leave to sign one intent that waits for it; the next step builds it anew on the state of then.
+
+    Raises
+    ------
+    IllegalTransition
+        If the intent is past the point where leave matters.
+    """
+    intent = _unsigned(store, intent_id)
+    if not store.is_approved(intent_id):
+        store.note(intent, "approved", {"by": by})
+        if intent.state is IntentState.SIMULATED:
+            # What waited was built on an older state, if only of a minute ago.
+            return store.move(intent, IntentState.PLANNED, {}, reason="approved")
+    return intent
+
+
+def decline(store: KeeperStore, intent_id: UUID, reason: str, by: str) -> Intent:
+    """Cancel an intent that nobody has signed; raises as `approve`."""
+    intent = _unsigned(store, intent_id)
+    return store.move(intent, IntentState.CANCELLED, {"by": by}, reason=f"declined by {by}: {reason}")
+
+
+def _unsigned(store: KeeperStore, intent_id: UUID) -> Intent:
+    intent = store.intent(intent_id)
+    if intent.state not in (IntentState.PLANNED, IntentState.SIMULATED):
+        raise IllegalTransition(
+            f"intent {intent_id} is {intent.state}: only one that is not signed yet waits for leave"
+        )
+    return intent
 
 
 def pause(

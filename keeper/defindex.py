@@ -12,7 +12,16 @@ from typing import Any
 
 from stellar_sdk import scval, xdr
 
-from keeper.gateway import AssetFunds, Instruction, Invest, StrategyFunds, SwapExactIn, SwapExactOut, Unwind
+from keeper.gateway import (
+    AssetFunds,
+    Instruction,
+    Invest,
+    Remedy,
+    StrategyFunds,
+    SwapExactIn,
+    SwapExactOut,
+    Unwind,
+)
 
 # Numbers of the contract's own error enumeration that a keeper can meet.
 ERRORS: Mapping[int, str] = {
@@ -31,6 +40,7 @@ ERRORS: Mapping[int, str] = {
     421: "deadline_expired",
     451: "amount_below_min_dust",
 }
+UNWIND_MORE_THAN_AVAILABLE, UNAUTHORIZED = 128, 130
 _CONTRACT_ERROR = re.compile(r"Error\(Contract, #(\d+)\)")
 
 
@@ -85,6 +95,17 @@ def error_number(text: str) -> int | None:
 def error_name(number: int | None) -> str:
     """Name of a contract error; unknown numbers keep their number."""
     return ERRORS.get(number, f"contract_error_{number}") if number is not None else "host_error"
+
+
+def remedy_for(number: int | None) -> Remedy:
+    """What a contract error asks of the caller.
+
+    The vault takes its fees before it looks at what is left, so the whole reported amount of a strategy with fresh
+    gains cannot be taken: a little less can. A role that moved is somebody's deliberate act.
+    """
+    if number == UNWIND_MORE_THAN_AVAILABLE:
+        return Remedy.SHRINK
+    return Remedy.STOP if number == UNAUTHORIZED else Remedy.NONE
 
 
 def _instruction(step: Instruction, deadline_s: int) -> xdr.SCVal:

@@ -13,24 +13,29 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from keeper.firewall import known_contracts, refusal
 from keeper.gateway import (
     ChainClock,
     Fatal,
     Gateway,
     Instruction,
     Ok,
+    Outcome,
     Prepared,
     RebalanceCall,
+    Remedy,
     SwapExactIn,
     Unwind,
     VaultView,
 )
 from keeper.intent import Attempt, Intent, IntentState
 from keeper.limits import ControlMode, KeeperConfig, Phase, stopped_by
+from keeper.post_state import post_state_problem
 from keeper.pursuit import Pursuit
 from keeper.signing.interface import Signer, SignerUnavailable, SigningPolicy, SigningRefused
 from keeper.store import KeeperStore
-from keeper.trades import TradePlan, outside_bounds, plan_trades
+from keeper.trades import TradePlan, plan_trades, shrunk, state_of
+from models.contracts.vault import ActionHistory
 
 FUNCTION = "rebalance"
 _KINDS: Mapping[str, type[SwapExactIn] | type[Unwind]] = {"SwapExactIn": SwapExactIn, "Unwind": Unwind}
@@ -59,11 +64,17 @@ class Executor:
         }.get(intent.state, self._pursuit.advance)
         return step(intent, now)
 
+    def awaits_approval(self, intent: Intent) -> bool:
+        """Whether the intent waits for a human's word before anybody may sign it."""
+        return self._config.phase is Phase.APPROVE and not self._store.is_approved(intent.id)
+
     def _simulate(self, intent: Intent, now: datetime) -> Intent:
         """planned > simulated: build on fresh state and let the node try it."""
         ended = self._ended_early(intent, now)
         if ended is not None:
             return ended
+        if not isinstance(self._gateway.health(), Ok):
+            return intent  # ledgers stall: nothing new is built on what such a node says
         account = self._gateway.account(intent.source_account)
         clock = self._gateway.clock()
         vault = self._gateway.vault(self._contract)
@@ -78,26 +89,38 @@ class Executor:
         if account.value.sequence < known:
             return intent  # the node lags behind what we already know
         applied = self._store.newest_ledger(intent.source_account)
-        if vault.value.ledger < applied:
+        if vault.value.ledger < max(applied, account.value.ledger):
             return intent  # so does this one: its vault may not have made our last move yet
+        if self._config.code_hash is not None and vault.value.code_hash != self._config.code_hash:
+            self._store.set_control(
+                intent.vault_id, ControlMode.HALT, "the vault's code is not the pinned one", "keeper"
+            )
+            return self._end(intent, IntentState.REJECTED, "code_changed")
+        if vault.value.rebalance_manager != intent.source_account:
+            return self._end(intent, IntentState.REJECTED, "role_moved")
         if self._changed(intent, vault.value):
             return self._end(intent, IntentState.CANCELLED, "vault_changed_since_decision")
-        plan = self._plan(intent, vault.value)
+        bid = self._bid(intent, fee.value)
+        cap = min(self._config.limits.max_inclusion_fee_stroops, self._config.vault.limits.max_fee_stroops)
+        if bid > cap:
+            # The first build of a score is refused, a later one given up: either way nothing is out.
+            to = IntentState.ABANDONED if intent.attempts else IntentState.REJECTED
+            return self._end(intent, to, f"inclusion fee {bid} above the cap of {cap} stroops")
         # A replacement reuses its predecessor's number: whatever an expiry proof is worth, the ledger uses it once.
-        call = self._call(intent, account.value.sequence + 1, clock.value, fee.value, plan)
-        if call.inclusion_fee > self._config.vault.limits.max_fee_stroops:
-            return self._end(intent, IntentState.REJECTED, f"inclusion fee {call.inclusion_fee} stroops above the cap")
-        answer = self._gateway.prepare(call)
+        plan, call, answer = self._prepare(intent, now, account.value.sequence + 1, clock.value, bid, vault.value)
         if isinstance(answer, Fatal):
+            if answer.remedy is Remedy.STOP:
+                self._store.set_control(intent.vault_id, ControlMode.HALT, answer.reason, "keeper")
             return self._end(intent, IntentState.REJECTED, answer.reason)
         if not isinstance(answer, Ok) or answer.value.sim_ledger < applied:
             return intent
-        refused = self._refused(answer.value, plan)
+        writable = known_contracts(self._config, vault.value)
+        refused = refusal(answer.value, plan, writable, self._config.limits, self._config.vault.limits.max_fee_stroops)
         if refused is not None:
             return self._end(intent, IntentState.REJECTED, refused)
-        body = _simulation(answer.value, call, plan)
-        if self._config.phase is Phase.SHADOW:
-            return self._store.move(intent, IntentState.SKIPPED, body, reason="shadow")
+        body = _simulation(answer.value, call, plan) | {"validity_s": self._config.limits.validity_s}
+        if not self._config.phase.signs:
+            return self._store.move(intent, IntentState.SKIPPED, body, reason=self._config.phase.value)
         return self._store.move(intent, IntentState.SIMULATED, body, prepared=body)
 
     def _reserve(self, intent: Intent, now: datetime) -> Intent:
@@ -105,14 +128,18 @@ class Executor:
         ended = self._ended_early(intent, now)
         if ended is not None:
             return ended
-        if self._config.phase is Phase.SHADOW:
-            return self._end(intent, IntentState.SKIPPED, "shadow")
+        if not self._config.phase.signs:
+            return self._end(intent, IntentState.SKIPPED, self._config.phase.value)
+        if self.awaits_approval(intent):
+            return intent
         clock = self._gateway.clock()
         if not isinstance(clock, Ok) or intent.prepared is None:
             return intent
         p = intent.prepared
         if p["max_time_s"] - clock.value.close_time_s < self._config.limits.min_left_to_sign_s:
             return self._store.move(intent, IntentState.PLANNED, {}, reason="preparation_too_old")
+        if p.get("validity_s", 0) > self._config.limits.validity_s:
+            return self._store.move(intent, IntentState.PLANNED, {}, reason="prepared_for_a_signature_by_hand")
         attempt = Attempt(
             intent_id=intent.id, n=intent.attempts + 1, sequence=p["sequence"], unsigned_xdr=p["unsigned_xdr"],
             tx_hash=p["tx_hash"], signed_xdr=None, max_time=p["max_time_s"], max_ledger=p["max_ledger"],
@@ -130,10 +157,11 @@ class Executor:
         stopped = self._stopped(intent)
         if stopped is not None:
             return self._store.move(intent, IntentState.CANCELLED, {}, reason=stopped, attempt=void)
-        if self._config.phase is Phase.SHADOW or now > intent.not_after:  # since it was prepared: `_simulate` ends it
+        barred = not self._config.phase.signs or self.awaits_approval(intent)
+        if barred or now > intent.not_after:  # since it was prepared: `_simulate` ends it or lets it wait
             return self._store.move(intent, IntentState.PLANNED, {}, reason="no_longer_to_sign", attempt=void)
         clock = self._gateway.clock()
-        if not isinstance(clock, Ok):
+        if not (isinstance(clock, Ok) and isinstance(self._gateway.health(), Ok)):
             return intent
         if attempt.max_time - clock.value.close_time_s < self._config.limits.min_left_to_sign_s:
             return self._store.move(intent, IntentState.PLANNED, {}, reason="preparation_too_old", attempt=void)
@@ -170,14 +198,40 @@ class Executor:
         tolerance = self._config.limits.max_state_change
         return then.keys() != now.keys() or any(abs(now[t] - then[t]) > then[t] * tolerance for t in now)
 
-    def _plan(self, intent: Intent, vault: VaultView) -> TradePlan:
+    def _plan(self, intent: Intent, vault: VaultView, history: ActionHistory) -> tuple[TradePlan, str | None]:
+        """The plan for what the vault holds now, and why its outcome must not come about, None if it may."""
         prices = {s: Decimal(p) for s, p in intent.plan["prices"].items()}
         weights = {s: Decimal(w) for s, w in intent.plan["weights"].items()}
-        return plan_trades(self._config.vault, vault, prices, weights, self._config.limits)
+        config = self._config
+        plan = plan_trades(config.vault, vault, prices, weights, config.limits)
+        state = state_of(config.vault, vault, prices)
+        reduce_only = self._store.control(config.vault.id).mode is ControlMode.REDUCE_ONLY
+        return plan, post_state_problem(config.vault, state, weights, plan, history, config.limits, reduce_only)
 
-    def _call(self, intent: Intent, sequence: int, clock: ChainClock, fee: int, plan: TradePlan) -> RebalanceCall:
+    def _bid(self, intent: Intent, fee: int) -> int:
+        """Inclusion fee to offer: what others pay, twice as much with every attempt, at least what a node asked for."""
+        usual: int = max(fee, self._config.limits.min_inclusion_fee_stroops) * 2**intent.attempts
+        return max(usual, self._store.required_inclusion_fee(intent.id))
+
+    def _prepare(
+        self, intent: Intent, now: datetime, sequence: int, clock: ChainClock, bid: int, vault: VaultView
+    ) -> tuple[TradePlan, RebalanceCall, Outcome[Prepared]]:
+        """Plan, build and simulate; a refusal that asks for less gets a little less, a few times."""
         limits = self._config.limits
-        bid = max(fee, limits.min_inclusion_fee_stroops) * 2**intent.attempts
+        history = self._store.history(intent.vault_id, now)
+        answer: Outcome[Prepared]
+        for tries in range(limits.max_shrinks + 1):
+            plan, problem = self._plan(intent, shrunk(vault, tries * limits.shrink_step), history)
+            call = self._call(intent, sequence, clock, bid, plan)
+            if problem is not None:
+                return plan, call, Fatal(f"state after the trades: {problem}")
+            answer = self._gateway.prepare(call)
+            if not (isinstance(answer, Fatal) and answer.remedy is Remedy.SHRINK):
+                break
+        return plan, call, answer
+
+    def _call(self, intent: Intent, sequence: int, clock: ChainClock, bid: int, plan: TradePlan) -> RebalanceCall:
+        limits = self._config.limits
         return RebalanceCall(
             source=intent.source_account,
             sequence=sequence,
@@ -187,14 +241,6 @@ class Executor:
             max_ledger=clock.ledger + limits.validity_ledgers,
             inclusion_fee=bid,
         )
-
-    def _refused(self, prepared: Prepared, plan: TradePlan) -> str | None:
-        """Our own checks on a simulation: fee, authorization, what it touches, where it ends."""
-        if prepared.fee_bid > self._config.vault.limits.max_fee_stroops:
-            return f"fee {prepared.fee_bid} above the cap of {self._config.vault.limits.max_fee_stroops} stroops"
-        if prepared.foreign_auth:
-            return "the call asks for an authorization that is not the keeper's own"
-        return outside_bounds(plan, prepared.balances)
 
     def _policy(self, intent: Intent, attempt: Attempt, clock: ChainClock) -> SigningPolicy:
         assert intent.prepared is not None

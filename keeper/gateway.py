@@ -34,12 +34,21 @@ class Uncertain:
     reason: str
 
 
+class Remedy(StrEnum):
+    """What a refusal asks of us. SHRINK: ask for less. STOP: nobody should try again before a human looked."""
+
+    NONE = "none"
+    SHRINK = "shrink"
+    STOP = "stop"
+
+
 @dataclass(frozen=True, slots=True)
 class Fatal:
     """The request was understood and refused; repeating it cannot help."""
 
     reason: str
     contract_error: int | None = None
+    remedy: Remedy = Remedy.NONE
 
 
 Outcome: TypeAlias = Ok[T] | Retryable | Uncertain | Fatal
@@ -91,6 +100,14 @@ class VaultView:
     code_hash: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class TokenView:
+    """What a token contract says of itself. Base units are 10 ** -decimals."""
+
+    symbol: str
+    decimals: int
+
+
 class TxStatus(StrEnum):
     SUCCESS = "SUCCESS"
     FAILED = "FAILED"
@@ -120,9 +137,12 @@ class SendStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SendReply:
+    """`required_fee`: with txINSUFFICIENT_FEE, the whole fee in stroops that the node would take."""
+
     status: SendStatus
     ledger: int
     result_code: str | None = None
+    required_fee: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +197,8 @@ class Prepared:
 
     `balances`: predicted (before, after) base units of the vault by token contract, from the simulation's state
     changes; None when the node does not report them. `foreign_auth`: the simulation wants more than our own
-    account's authorization of exactly this call. `touched`: contracts in the write footprint.
+    account's authorization of exactly this call. `touched`: contracts in the write footprint, and accounts but our
+    own. `own_writes`: the call would write the keeper's own account or one of its trust lines.
     """
 
     unsigned_xdr: str
@@ -192,14 +213,26 @@ class Prepared:
     balances: Mapping[str, tuple[int, int]] | None
     foreign_auth: bool
     touched: frozenset[str]
+    own_writes: bool = False
 
 
 class Gateway(ABC):
     """A chain behind one URL. Methods never raise for what a network can do; they return an Outcome."""
 
+    def close(self) -> None:  # noqa: B027  # most hold nothing between requests
+        """Let go of what is held between requests."""
+
     @abstractmethod
     def passphrase(self) -> Outcome[str]:
         """Passphrase the node itself reports."""
+
+    @abstractmethod
+    def protocol(self) -> Outcome[int]:
+        """Protocol version the network runs."""
+
+    @abstractmethod
+    def health(self) -> Outcome[int]:
+        """Newest ledger of a node that calls itself healthy; Retryable while ledgers stall or it catches up."""
 
     @abstractmethod
     def clock(self) -> Outcome[ChainClock]:
@@ -212,6 +245,10 @@ class Gateway(ABC):
     @abstractmethod
     def vault(self, contract: str) -> Outcome[VaultView]:
         """Holdings, role and code of a vault; simulations only, no fee."""
+
+    @abstractmethod
+    def token(self, contract: str) -> Outcome[TokenView]:
+        """Name and decimals of a token; Fatal if the contract does not say."""
 
     @abstractmethod
     def inclusion_fee(self) -> Outcome[int]:

@@ -13,7 +13,7 @@ from typing import Any
 from keeper.evidence import Finding, conclude, on_ledger, outlived
 from keeper.gateway import Gateway, Ok, SendStatus, TransactionView
 from keeper.intent import Attempt, Intent, IntentState
-from keeper.limits import ControlMode, KeeperConfig, Phase, stopped_by
+from keeper.limits import ControlMode, KeeperConfig, stopped_by
 from keeper.store import KeeperStore
 
 # Answers that no later ledger will change: the key or the account is wrong, so the vault stops until somebody looks.
@@ -53,19 +53,25 @@ class Pursuit:
         finding = conclude(attempt, first.value, second.value, account.value)
         if finding is Finding.ALIVE:
             return intent
+        if finding is Finding.EXPIRED and not isinstance(self._gateway.health(), Ok):
+            return intent  # ledgers stall or the node catches up: no verdict while it says so itself
         return self._settle(intent, attempt, finding, second.value)
 
     def _send(self, intent: Intent, attempt: Attempt, look: TransactionView) -> Intent:
-        """Send the stored bytes, unless they were sent a moment ago or switch or phase forbid a first send."""
+        """Send the stored bytes, unless they were sent a moment ago or switch or phase forbid it."""
         ledger = look.clock.ledger
         recently = attempt.last_sent_ledger is not None and (
             ledger - attempt.last_sent_ledger < self._config.limits.resend_after_ledgers
         )
-        held_back = attempt.first_sent_ledger is None and (
-            self._config.phase is Phase.SHADOW or self._stopped(intent) is not None
-        )
+        # Also for a second send: bytes that no node took are not out, and those that one took need no other send.
+        held_back = not self._config.phase.signs or self._stopped(intent) is not None
         if recently or held_back or attempt.signed_xdr is None:
             return intent
+        if attempt.result_code == "txBAD_SEQ":
+            account = self._gateway.account(intent.source_account)
+            if isinstance(account, Ok) and account.value.sequence >= attempt.sequence:
+                # Not on the ledger under our hash and the number is gone: somebody else uses the key.
+                return self._settle(intent, attempt, Finding.SEQUENCE_USED, look)
         answer = self._gateway.send(attempt.signed_xdr)
         body: dict[str, Any] = {"tx_hash": attempt.tx_hash, "ledger": ledger}
         code = attempt.result_code
@@ -73,6 +79,9 @@ class Pursuit:
             body |= {"status": answer.value.status.value, "code": answer.value.result_code}
             refused = answer.value.status is SendStatus.ERROR and attempt.first_sent_ledger is None
             code = answer.value.result_code if refused else code
+            if answer.value.required_fee is not None:
+                rest = answer.value.required_fee - attempt.resource_fee
+                body["required_inclusion_fee"] = rest if rest > 0 else answer.value.required_fee
         else:
             body |= {"status": type(answer).__name__.lower(), "error": answer.reason}
         sent = replace(
@@ -99,9 +108,13 @@ class Pursuit:
         reason = None if to is IntentState.CONFIRMED else finding.value
         if to is IntentState.FAILED and look.result_code is not None:
             reason = look.result_code
-        return self._store.move(
+        done = self._store.move(
             intent, to, body, reason=reason, attempt=ended, outcome=outcome | {"contract_error": error}
         )
+        failures = self._store.failures_in_row(intent.source_account) if to is IntentState.FAILED else 0
+        if failures >= self._config.limits.max_failures_in_row:
+            self._store.note(done, "repeated_failures", {"in_row": failures, "result_code": look.result_code})
+        return done
 
     def _replace(self, intent: Intent, now: datetime) -> Intent:
         """expired > planned with the same sequence number, as long as score, switch and patience allow."""

@@ -42,8 +42,13 @@ class Driver:
             before = intent
             intent = self._executor.advance(intent, market_now)
             waiting = intent.version == before.version or intent.state is IntentState.SUBMITTED
-            if self._clock.now() >= until or (waiting and intent.state is IntentState.NEEDS_HUMAN):
+            if self._clock.now() >= until or (waiting and self._waits_for_a_human(intent)):
                 break
             if waiting:
                 self._clock.sleep(limits.poll_s)
         return intent
+
+    def _waits_for_a_human(self, intent: Intent) -> bool:
+        if intent.state is IntentState.SIMULATED:
+            return self._executor.awaits_approval(intent)
+        return intent.state is IntentState.NEEDS_HUMAN

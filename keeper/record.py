@@ -1,63 +1,106 @@
 """What a decision row remembers: everything the decision rests on and the plan that follows, as JSON values.
 
-Decimals and scores become text, so that nothing is rounded on the way to the database.
+Enough to ask the same functions again (`keeper.replay`): `read_inputs` gives back what `inputs_json` was given.
+Decimals and floats become text, so that nothing is rounded on the way to the database.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from keeper.decision import ChainFacts, Judgement, TargetInput
 from keeper.executor import instruction_json
-from keeper.limits import Control
-from models.contracts.vault import ActionHistory
+from keeper.gateway import AccountView, VaultView
+from keeper.limits import Control, KeeperConfig
+from keeper.prices import price_gaps
+from models.allocation.expectation import expectation
+from models.contracts.exact import read_back, written
+from models.contracts.vault import ActionHistory, Target, VaultConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a tick knew. `config` None: no chain was connected; the others None where the tick ended before."""
+
+    config: KeeperConfig | None
+    row: TargetInput | None
+    control: Control
+    facts: ChainFacts | None = None
+    history: ActionHistory | None = None
 
 
 def inputs_json(
+    config: KeeperConfig | None,
     row: TargetInput | None,
     control: Control,
     facts: ChainFacts | None,
     history: ActionHistory | None,
     judgement: Judgement | None,
 ) -> dict[str, Any]:
-    """Everything the decision rests on, as JSON values."""
-    found: dict[str, Any] = {"control": {"mode": control.mode.value, "reason": control.reason}}
+    """Everything the decision rests on, as JSON values, and what was made of it on the way."""
+    found: dict[str, Any] = {"control": written(control)}
+    if config is not None:
+        found["config"] = written(config)
     if row is not None:
-        score = row.target.score
-        found["target"] = {
-            "id": row.target_id,
-            "state": row.target.state.value,
-            "weights": {s: str(w) for s, w in row.target.weights.items()},
-            "reasons": list(row.target.reasons),
-            "score": None if score is None else repr(score),
-            "usable": row.target.usable,
-            "as_of": row.target.as_of.isoformat(),
-            "valid_until": row.valid_until.isoformat(),
-            "model_version": row.model_version,
-            "share_imputed": repr(row.share_imputed),
-            "prices": {s: str(p) for s, p in row.prices.items()},
-        }
+        rest = {name: value for name, value in written(row).items() if name != "target"}
+        found["target"] = written(row.target) | rest
+    if row is not None and config is not None:
+        found["price_gaps"] = written(price_gaps(config.vault, row.prices, row.second_prices))
     if facts is not None:
+        account, vault = written(facts.account), written(facts.vault)
         found["chain"] = {
             "passphrase": facts.passphrase,
-            "ledger": facts.vault.ledger,
-            "sequence": facts.account.sequence,
-            "balance_stroops": facts.account.balance_stroops,
-            "rebalance_manager": facts.vault.rebalance_manager,
-            "code_hash": facts.vault.code_hash,
-            "funds": {f.asset: {"total": f.total, "idle": f.idle} for f in facts.vault.funds},
+            "protocol": facts.protocol,
+            "account": account.pop("address"),
+            "account_ledger": account.pop("ledger"),
+            **account,
+            **vault,
         }
     if history is not None:
-        last = history.last_action_at
-        found["history"] = {"last_action_at": last and last.isoformat(), "turnover_day": str(history.turnover_day)}
+        found["history"] = written(history)
     if judgement is not None:
         found["drift"] = str(judgement.decision.drift)
+        if judgement.streak is not None:
+            found["streak"] = written(judgement.streak)
+        if judgement.problem is not None:
+            found["post_state_problem"] = judgement.problem
         if judgement.state is not None:
             found["state"] = {
-                "weights": {s: str(w) for s, w in judgement.state.weights.items()},
+                "weights": written(judgement.state.weights),
                 "tvl_usd": str(judgement.state.tvl_usd),
             }
+        if config is not None and row is not None:
+            found["expected"] = _expected(config.vault, row.target, judgement)
     return found
+
+
+def read_inputs(stored: Mapping[str, Any]) -> Inputs:
+    """The inputs of a stored decision.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        If the record is older than this form and lacks what a decision needs.
+    """
+    chain, target = stored.get("chain"), stored.get("target")
+    facts = None
+    if chain is not None:
+        account = {**chain, "address": chain["account"], "ledger": chain["account_ledger"]}
+        facts = ChainFacts(
+            chain["passphrase"],
+            read_back(AccountView, account),
+            read_back(VaultView, chain),
+            int(chain["protocol"]),
+        )
+    return Inputs(
+        config=read_back(KeeperConfig, stored["config"]) if "config" in stored else None,
+        row=read_back(TargetInput, {**target, "target": target}) if target is not None else None,
+        control=read_back(Control, stored["control"]),
+        facts=facts,
+        history=read_back(ActionHistory, stored["history"]) if "history" in stored else None,
+    )
 
 
 def plan_json(row: TargetInput, judgement: Judgement, facts: ChainFacts) -> dict[str, Any] | None:
@@ -75,3 +118,11 @@ def plan_json(row: TargetInput, judgement: Judgement, facts: ChainFacts) -> dict
         "instructions": [instruction_json(i) for i in trades.instructions],
         "expected_loss": str(trades.loss),
     }
+
+
+def _expected(vault: VaultConfig, target: Target, judgement: Judgement) -> dict[str, Any] | None:
+    """Risk before and after the move and its cost, as they looked at the decision; None where nothing moves."""
+    if judgement.state is None or judgement.decision.weights is None:
+        return None
+    found: dict[str, Any] = written(expectation(vault, judgement.state, judgement.decision.weights, target.sigma_ann))
+    return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from stellar_sdk import (
     Account,
@@ -22,10 +23,9 @@ from stellar_sdk import (
 )
 from stellar_sdk import exceptions as sdk
 from stellar_sdk.client.base_sync_client import BaseSyncClient
-from stellar_sdk.client.requests_client import RequestsClient
 from stellar_sdk.operation import InvokeHostFunction
 
-from keeper.defindex import DefindexAdapter, VaultAdapter, error_name, error_number
+from keeper.defindex import DefindexAdapter, VaultAdapter, error_name, error_number, remedy_for
 from keeper.gateway import (
     AccountView,
     ChainClock,
@@ -36,26 +36,30 @@ from keeper.gateway import (
     Outcome,
     Prepared,
     RebalanceCall,
+    Remedy,
     Retryable,
     SendReply,
     SendStatus,
+    TokenView,
     TransactionView,
     TxStatus,
     Uncertain,
     VaultView,
 )
+from keeper.transport import REQUEST_TIMEOUT_S, DeadlineClient, StrictClient
 
 T = TypeVar("T")
 
-REQUEST_TIMEOUT_S = 10.0
+__all__ = ["REQUEST_TIMEOUT_S", "SorobanGateway"]
 _NO_HASH = "0" * 64  # asking for it is the cheapest way to read the chain's clock
+_MOST_LEDGERS, _MOST_SECONDS = 2**31, 2**40  # far beyond any, and inside what an envelope can hold
 _INVALID_REQUEST = (-32600, -32601, -32602, -32700)
 # Reads are simulated from the account of the zero key: it need not exist and nobody can sign for it.
 _READER = Keypair.from_raw_ed25519_public_key(b"\x00" * 32).public_key
 
 
 class SorobanGateway(Gateway):
-    """One RPC node. `client`: transport, by default HTTP with a 10 s time-out and no retries of its own."""
+    """One RPC node. `client`: transport, by default HTTP with 10 s a request in all and no retries of its own."""
 
     def __init__(
         self,
@@ -64,7 +68,9 @@ class SorobanGateway(Gateway):
         client: BaseSyncClient | None = None,
         adapter: VaultAdapter | None = None,
     ) -> None:
-        self._server = SorobanServer(url, client or RequestsClient(num_retries=0, post_timeout=REQUEST_TIMEOUT_S))
+        self._url = url
+        self._client = StrictClient(client or DeadlineClient(REQUEST_TIMEOUT_S))
+        self._server = SorobanServer(url, self._client)
         self._passphrase = passphrase
         self._adapter = adapter or DefindexAdapter()
 
@@ -73,6 +79,21 @@ class SorobanGateway(Gateway):
 
     def passphrase(self) -> Outcome[str]:
         return _ask(lambda: self._server.get_network().passphrase)
+
+    def protocol(self) -> Outcome[int]:
+        return _ask(lambda: self._server.get_network().protocol_version)
+
+    def health(self) -> Outcome[int]:
+        def read() -> int:
+            # Not by the SDK, to which an answer without ledgers is none: simple nodes give the status only.
+            request: soroban_rpc.Request[None] = soroban_rpc.Request(id=uuid4().hex, method="getHealth", params=None)
+            body = self._client.post(self._url, json_data=request.model_dump(exclude_none=True)).json()
+            if "error" in body or body["result"]["status"] != "healthy":
+                raise _Unhealthy
+            ledger = body["result"].get("latestLedger")
+            return int(ledger) if ledger is not None else self._server.get_transaction(_NO_HASH).latest_ledger
+
+        return _ask(read)
 
     def clock(self) -> Outcome[ChainClock]:
         return _ask(lambda: _clock(self._server.get_transaction(_NO_HASH)))
@@ -97,17 +118,24 @@ class SorobanGateway(Gateway):
     def vault(self, contract: str) -> Outcome[VaultView]:
         def read() -> VaultView:
             funds, ledger = self._read(contract, self._adapter.funds_read)
-            shares, _ = self._read(contract, self._adapter.shares_read)
             manager, _ = self._read(contract, self._adapter.manager_read)
             code = self._server.get_ledger_entries([_instance_key(contract)])
             return VaultView(
                 contract=contract,
                 ledger=ledger,
                 funds=self._adapter.funds(funds),
-                shares=scval.from_int128(shares),
+                shares=self._shares(contract),
                 rebalance_manager=scval.from_address(manager).address,
                 code_hash=_code_hash(code),
             )
+
+        return _ask(read)
+
+    def token(self, contract: str) -> Outcome[TokenView]:
+        def read() -> TokenView:
+            symbol: Any = scval.to_native(self._read(contract, "symbol")[0])
+            decimals = scval.from_uint32(self._read(contract, "decimals")[0])
+            return TokenView(symbol.decode() if isinstance(symbol, bytes) else str(symbol), decimals)
 
         return _ask(read)
 
@@ -125,9 +153,10 @@ class SorobanGateway(Gateway):
             reply = self._server.simulate_transaction(envelope)
             if reply.error is not None:
                 number = error_number(reply.error)
-                raise _Refused(f"simulation: {error_name(number)}", number)
+                raise _Refused(f"simulation: {error_name(number)}", number, remedy_for(number))
             if reply.restore_preamble is not None:
-                raise _Refused("simulation: archived state would have to be restored first")
+                # A restore is a transaction of its own, which nobody decided on.
+                raise _Refused("simulation: archived state would have to be restored first", None, Remedy.STOP)
             ready = self._server.prepare_transaction(envelope, reply)
             return _prepared(call, ready, reply)
 
@@ -138,10 +167,15 @@ class SorobanGateway(Gateway):
 
         def submit() -> SendReply:
             reply = self._server.send_transaction(envelope)
-            code = None
+            if reply.hash != envelope.hash_hex():
+                raise ValueError("the answer is about another transaction")
+            code = required = None
             if reply.error_result_xdr is not None:
-                code = xdr.TransactionResult.from_xdr(reply.error_result_xdr).result.code.name
-            return SendReply(SendStatus(reply.status.value), reply.latest_ledger, code)
+                result = xdr.TransactionResult.from_xdr(reply.error_result_xdr)
+                code = result.result.code.name
+                too_low = result.result.code is xdr.TransactionResultCode.txINSUFFICIENT_FEE
+                required = result.fee_charged.int64 if too_low else None
+            return SendReply(SendStatus(reply.status.value), reply.latest_ledger, code, required)
 
         return _ask(submit)
 
@@ -151,8 +185,15 @@ class SorobanGateway(Gateway):
     def arguments(self, caller: str, instructions: Sequence[Instruction], deadline_s: int) -> tuple[str, ...]:
         return tuple(value.to_xdr() for value in self._adapter.arguments(caller, instructions, deadline_s))
 
+    def _shares(self, contract: str) -> int:
+        """Total supply; 0 for a vault that does not say. It only values a share, no decision rests on it."""
+        try:
+            return scval.from_int128(self._read(contract, self._adapter.shares_read)[0])
+        except _Refused:
+            return 0
+
     def _read(self, contract: str, function: str) -> tuple[xdr.SCVal, int]:
-        builder = TransactionBuilder(Account(_READER, 0), self._passphrase, 100).set_timeout(0)
+        builder = TransactionBuilder(Account(_READER, 0), self._passphrase, 100).add_time_bounds(0, 0)
         envelope = builder.append_invoke_contract_function_op(contract, function, []).build()
         reply = self._server.simulate_transaction(envelope)
         if reply.error is not None or not reply.results:
@@ -164,9 +205,14 @@ class SorobanGateway(Gateway):
 class _Refused(Exception):
     """Carries a Fatal out of a callback."""
 
-    def __init__(self, reason: str, contract_error: int | None = None) -> None:
+    def __init__(self, reason: str, contract_error: int | None = None, remedy: Remedy = Remedy.NONE) -> None:
         super().__init__(reason)
         self.contract_error = contract_error
+        self.remedy = remedy
+
+
+class _Unhealthy(Exception):
+    """The node answers and says that it should not be believed now."""
 
 
 def _ask(request: Callable[[], T]) -> Outcome[T]:
@@ -174,7 +220,9 @@ def _ask(request: Callable[[], T]) -> Outcome[T]:
     try:
         return Ok(request())
     except _Refused as error:
-        return Fatal(str(error), error.contract_error)
+        return Fatal(str(error), error.contract_error, error.remedy)
+    except _Unhealthy:
+        return Retryable("node is not healthy")
     except sdk.ConnectionError as error:
         return Uncertain(f"connection: {type(error.__cause__ or error).__name__}")
     except sdk.SorobanRpcErrorResponse as error:
@@ -190,6 +238,8 @@ def _ask(request: Callable[[], T]) -> Outcome[T]:
 
 
 def _clock(reply: soroban_rpc.GetTransactionResponse) -> ChainClock:
+    if not (0 < reply.latest_ledger < _MOST_LEDGERS and 0 < reply.latest_ledger_close_time < _MOST_SECONDS):
+        raise ValueError("a ledger or a close time that no chain has")
     return ChainClock(reply.latest_ledger, reply.latest_ledger_close_time, reply.oldest_ledger)
 
 
@@ -254,16 +304,33 @@ def _prepared(
         resource_fee=reply.min_resource_fee,
         sim_ledger=reply.latest_ledger,
         balances=_balances(call.contract, reply.state_changes),
-        foreign_auth=any(
-            entry.credentials.type is not xdr.SorobanCredentialsType.SOROBAN_CREDENTIALS_SOURCE_ACCOUNT
-            for entry in operation.auth
-        ),
-        touched=frozenset(
-            scval.from_address(xdr.SCVal(xdr.SCValType.SCV_ADDRESS, address=key.contract_data.contract)).address
-            for key in keys
-            if key.contract_data is not None
-        ),
+        foreign_auth=not all(_is_own_call(entry, operation) for entry in operation.auth),
+        own_writes=any(_account_of(key) == call.source for key in keys),
+        touched=frozenset(owner for owner in map(_owner_of, keys) if owner is not None and owner != call.source),
     )
+
+
+def _is_own_call(entry: xdr.SorobanAuthorizationEntry, operation: InvokeHostFunction) -> bool:
+    """Whether an entry is the source account's own word for exactly the call of the operation."""
+    own = xdr.SorobanCredentialsType.SOROBAN_CREDENTIALS_SOURCE_ACCOUNT
+    invocation = entry.root_invocation.function.contract_fn
+    return entry.credentials.type is own and invocation == operation.host_function.invoke_contract
+
+
+def _owner_of(key: xdr.LedgerKey) -> str | None:
+    """Contract or account whose entry a key names; None for code and the like, which belongs to nobody."""
+    if key.contract_data is None:
+        return _account_of(key)
+    owner = xdr.SCVal(xdr.SCValType.SCV_ADDRESS, address=key.contract_data.contract)
+    return scval.from_address(owner).address
+
+
+def _account_of(key: xdr.LedgerKey) -> str | None:
+    """Account that an account entry or a trust line belongs to, None for any other entry."""
+    owner = key.account or key.trust_line
+    if owner is None or owner.account_id.account_id.ed25519 is None:
+        return None
+    return StrKey.encode_ed25519_public_key(owner.account_id.account_id.ed25519.uint256)
 
 
 def _balances(
@@ -312,9 +379,9 @@ def _instance_key(contract: str) -> xdr.LedgerKey:
 
 
 def _code_hash(reply: soroban_rpc.GetLedgerEntriesResponse) -> str | None:
-    """Hash of the code a contract instance runs; None when it does not name one directly."""
+    """Hash of the code a contract instance runs; None when it does not name one directly, which no pin accepts."""
     if not reply.entries:
-        raise _Refused("contract_missing")
+        return None
     data = xdr.LedgerEntryData.from_xdr(reply.entries[0].xdr).contract_data
     instance = data.val.instance if data is not None else None
     executable = instance.executable if instance is not None else None

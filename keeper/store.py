@@ -1,4 +1,4 @@
-"""The keeper's memory in PostgreSQL: the only file that speaks SQL. Every method is one transaction.
+"""The keeper's memory in PostgreSQL; with `keeper.event_log` all that speaks SQL. Every method is one transaction.
 
 What must be on disk before what happens is decided by `keeper.executor`; here each state change checks that it is
 legal and that nobody moved the intent in between, and writes a link of the hash-chained event log with it.
@@ -7,23 +7,21 @@ legal and that nobody moved the intent in between, and writes a link of the hash
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, Engine, Row, text
 
+from keeper.event_log import append_event, canonical, sha256_hex, verify
 from keeper.intent import OPEN, Attempt, Intent, IntentState, check_transition
 from keeper.limits import Control, ControlMode
-from models.contracts.vault import ActionHistory
+from models.contracts.vault import ActionHistory, Streak
 
-_GENESIS = "0" * 64
-_EVENT_LOCK = 7_301_995_001  # any constant: one writer of the event chain at a time
 GLOBAL_SCOPE = "global"
 _STRICTNESS = [ControlMode.RUN, ControlMode.REDUCE_ONLY, ControlMode.HALT]
 # States whose funds moved or may have moved: they count against cooldown and turnover.
@@ -35,10 +33,6 @@ _ATTEMPT_COLUMNS = ", ".join(f.name for f in fields(Attempt))
 
 class StaleIntent(RuntimeError):
     """Somebody else moved the intent since it was read: read it again."""
-
-
-class BrokenEventLog(RuntimeError):
-    """The event log was altered; the message names the first row that does not fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +100,13 @@ class KeeperStore:
                 ),
                 row,
             )
-            _append_event(connection, None, "control", row)
+            append_event(connection, None, "control", row)
 
     def record(self, row: DecisionRow, new: NewIntent | None = None) -> tuple[UUID, Intent | None] | None:
         """Store a decision and, with it, the intent that follows. None if this score was already acted on."""
         decision_id = uuid4()
         values = asdict(row) | {"id": decision_id, "reasons": [str(r) for r in row.reasons]}
-        values["inputs"], values["plan"] = _json(row.inputs), None if row.plan is None else _json(row.plan)
+        values["inputs"], values["plan"] = canonical(row.inputs), None if row.plan is None else canonical(row.plan)
         names = [f.name for f in fields(DecisionRow)]
         insert = text(f"""
             insert into keeper.decisions (id, {", ".join(names)})
@@ -124,7 +118,7 @@ class KeeperStore:
             if new is None or row.plan is None:
                 return decision_id, None
             intent_id = uuid4()
-            plan = _json(row.plan)
+            plan = canonical(row.plan)
             connection.execute(
                 text("""
                     insert into keeper.intents
@@ -132,12 +126,13 @@ class KeeperStore:
                     values (:id, :decision, :vault, :account, :action, cast(:plan as jsonb), :hash, 'planned',
                         :until)"""),
                 {"id": intent_id, "decision": decision_id, "vault": row.vault_id, "account": new.source_account,
-                 "action": new.action, "plan": plan, "hash": _sha256(plan), "until": new.not_after},
+                 "action": new.action, "plan": plan, "hash": sha256_hex(plan), "until": new.not_after},
             )  # fmt: skip
-            _append_event(connection, intent_id, "planned", {"decision_id": str(decision_id), "plan": row.plan})
+            append_event(connection, intent_id, "planned", {"decision_id": str(decision_id), "plan": row.plan})
             return decision_id, _intent(connection, intent_id)
 
     def intent(self, intent_id: UUID) -> Intent:
+        """One intent as it is stored now. Raises sqlalchemy's NoResultFound if there is none of this id."""
         with self._engine.connect() as connection:
             return _intent(connection, intent_id)
 
@@ -149,6 +144,16 @@ class KeeperStore:
         )
         with self._engine.connect() as connection:
             rows = connection.execute(query, {"account": source_account, "open": [s.value for s in OPEN]}).all()
+        return [_as_intent(row) for row in rows]
+
+    def open_intents_of(self, vault_id: str) -> list[Intent]:
+        """Intents of a vault without a final state, oldest first, whatever account they are of."""
+        query = text(
+            f"select {_INTENT_COLUMNS} from keeper.intents where vault_id = :vault and state = any(:open) "
+            "order by created_at"
+        )
+        with self._engine.connect() as connection:
+            rows = connection.execute(query, {"vault": vault_id, "open": [s.value for s in OPEN]}).all()
         return [_as_intent(row) for row in rows]
 
     def attempts(self, intent_id: UUID) -> list[Attempt]:
@@ -180,17 +185,46 @@ class KeeperStore:
         with self._engine.connect() as connection:
             return int(connection.execute(query, {"account": source_account}).scalar_one())
 
-    def history(self, vault_id: str, now: datetime) -> ActionHistory:
-        """Last action and turnover of the 24 hours before `now`, in market time; what may have moved counts."""
+    def required_inclusion_fee(self, intent_id: UUID) -> int:
+        """Highest inclusion fee, in stroops, that a node asked for when it refused a send of the intent; 0 if none."""
         query = text("""
-            select max(d.market_time), coalesce(sum((i.plan ->> 'turnover')::numeric)
-                filter (where d.market_time > cast(:now as timestamptz) - interval '24 hours'), 0)
-            from keeper.intents i join keeper.decisions d on d.id = i.decision_id
-            where i.vault_id = :vault and i.state = any(:effective)""")
+            select coalesce(max((body ->> 'required_inclusion_fee')::bigint), 0) from keeper.events
+            where intent_id = :intent and kind = 'submitted'""")
+        with self._engine.connect() as connection:
+            return int(connection.execute(query, {"intent": intent_id}).scalar_one())
+
+    def failures_in_row(self, source_account: str) -> int:
+        """How many of the account's newest transactions on the ledger failed one after another."""
+        query = text("""
+            select count(*) from keeper.attempts a join keeper.intents i on i.id = a.intent_id
+            where i.source_account = :account and a.state = 'failed' and a.sequence > (
+                select coalesce(max(b.sequence), 0) from keeper.attempts b join keeper.intents j on j.id = b.intent_id
+                where j.source_account = :account and b.state = 'confirmed')""")
+        with self._engine.connect() as connection:
+            return int(connection.execute(query, {"account": source_account}).scalar_one())
+
+    def history(self, vault_id: str, now: datetime) -> ActionHistory:
+        """Last action, turnover and dollars of the 24 hours before `now`, in market time; what may have moved counts.
+
+        The streak of scores is that of the newest decision for which the policy was asked.
+        """
+        query = text("""
+            with acted as (
+                select d.market_time, (i.plan ->> 'turnover')::numeric as moved,
+                    (d.inputs -> 'state' ->> 'tvl_usd')::numeric as tvl_usd
+                from keeper.intents i join keeper.decisions d on d.id = i.decision_id
+                where i.vault_id = :vault and i.state = any(:effective)
+            ), today as (
+                select * from acted where market_time > cast(:now as timestamptz) - interval '24 hours'
+            )
+            select (select max(market_time) from acted), coalesce(sum(moved), 0), coalesce(sum(moved * tvl_usd), 0),
+                (select inputs -> 'streak' from keeper.decisions
+                 where vault_id = :vault and inputs -> 'streak' is not null order by created_at desc limit 1)
+            from today""")
         with self._engine.connect() as connection:
             values = {"now": now, "vault": vault_id, "effective": list(_EFFECTIVE)}
-            last, moved = connection.execute(query, values).one()
-        return ActionHistory(last, Decimal(moved))
+            last, moved, moved_usd, streak = connection.execute(query, values).one()
+        return ActionHistory(last, Decimal(moved), Decimal(moved_usd), _as_streak(streak))
 
     def move(
         self,
@@ -225,31 +259,57 @@ class KeeperStore:
                         updated_at = clock_timestamp(), version = version + 1
                     where id = :id and version = :version"""),
                 {"state": to.value, "reason": reason, "id": intent.id, "version": intent.version,
-                 "prepared": None if prepared is None else _json(prepared), "n": attempt.n if attempt else 0},
+                 "prepared": None if prepared is None else canonical(prepared), "n": attempt.n if attempt else 0},
             )  # fmt: skip
             if changed.rowcount != 1:
                 raise StaleIntent(f"intent {intent.id} changed since it was read; read it again")
             if attempt is not None:
                 _save_attempt(connection, attempt, outcome or {}, decided=to in _DECIDED)
-            _append_event(connection, intent.id, to.value, {**event, "reason": reason} if reason else event)
+            append_event(connection, intent.id, to.value, {**event, "reason": reason} if reason else event)
             return _intent(connection, intent.id)
 
     def note(self, intent: Intent, kind: str, body: Mapping[str, Any]) -> None:
         """Append an event that changes no state."""
         with self._engine.begin() as connection:
-            _append_event(connection, intent.id, kind, body)
+            append_event(connection, intent.id, kind, body)
+
+    def is_approved(self, intent_id: UUID) -> bool:
+        """Whether a human gave leave to sign the intent (`keeper.cli.approve`)."""
+        return bool(self.noted(intent_id, "approved"))
+
+    def noted(self, intent_id: UUID, kind: str) -> list[dict[str, Any]]:
+        """Bodies of an intent's events of one kind, oldest first."""
+        query = text("select body from keeper.events where intent_id = :intent and kind = :kind order by seq")
+        with self._engine.connect() as connection:
+            return [dict(row.body) for row in connection.execute(query, {"intent": intent_id, "kind": kind})]
+
+    def clean_days(self, vault_id: str, passphrase: str, data_modes: Sequence[str], least: int = 20) -> int:
+        """Days (UTC, market time) on which the keeper rehearsed without an incident, on one network.
+
+        A day counts with at least `least` decisions of phases that wait for nobody's signature or ask for a human's
+        leave, one of which met the network of `passphrase`; with none that refused or found no chain; and with no
+        intent that was rejected or cannot be decided.
+        """
+        query = text("""
+            select count(*) from (
+                select date_trunc('day', d.market_time at time zone 'UTC')
+                from keeper.decisions d left join keeper.intents i on i.decision_id = d.id
+                where d.vault_id = :vault and d.phase in ('shadow', 'testnet', 'approve') and d.data_mode = any(:modes)
+                group by 1
+                having count(*) >= :least
+                    and bool_or(d.inputs #>> '{chain,passphrase}' = :passphrase)
+                    and not bool_or(d.verdict = 'refuse' or d.reasons && :incidents)
+                    and not bool_or(coalesce(i.state in ('rejected', 'failed', 'unknown', 'needs_human'), false))
+            ) as clean""")
+        values = {"vault": vault_id, "modes": list(data_modes), "least": least, "passphrase": passphrase,
+                  "incidents": ["chain_unavailable", "chain_unhealthy"]}  # fmt: skip
+        with self._engine.connect() as connection:
+            return int(connection.execute(query, values).scalar_one())
 
     def verify_events(self) -> int:
         """Number of events whose chain holds from the first on. Raises BrokenEventLog."""
-        previous = _GENESIS
-        count = 0
-        query = text("select seq, intent_id, at, kind, body, prev_hash, hash from keeper.events order by seq")
         with self._engine.connect() as connection:
-            for seq, intent_id, at, kind, body, prev_hash, own in connection.execute(query):
-                if prev_hash != previous or own != _event_hash(previous, intent_id, at, kind, body):
-                    raise BrokenEventLog(f"keeper.events seq {seq}: hash does not follow from the row before")
-                previous, count = own, count + 1
-        return count
+            return verify(connection)
 
     def latest(self, vault_id: str, limit: int = 10) -> list[dict[str, Any]]:
         """Newest decisions of a vault with the state of their intents, newest first."""
@@ -281,27 +341,6 @@ def _save_attempt(connection: Connection, attempt: Attempt, outcome: Mapping[str
     )
 
 
-def _append_event(connection: Connection, intent_id: UUID | None, kind: str, body: Mapping[str, Any]) -> None:
-    connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _EVENT_LOCK})
-    previous, at = connection.execute(
-        text("select (select hash from keeper.events order by seq desc limit 1), clock_timestamp()")
-    ).one()
-    previous = previous or _GENESIS
-    stored = _json(body)
-    connection.execute(
-        text("""
-            insert into keeper.events (intent_id, at, kind, body, prev_hash, hash)
-            values (:intent, :at, :kind, cast(:body as jsonb), :previous, :hash)"""),
-        {"intent": intent_id, "at": at, "kind": kind, "body": stored, "previous": previous,
-         "hash": _event_hash(previous, intent_id, at, kind, json.loads(stored))},
-    )  # fmt: skip
-
-
-def _event_hash(previous: str, intent_id: UUID | None, at: datetime, kind: str, body: Any) -> str:
-    moment = at.astimezone(UTC).isoformat(timespec="microseconds")
-    return _sha256(_json([previous, str(intent_id), moment, kind, body]))
-
-
 def _intent(connection: Connection, intent_id: UUID) -> Intent:
     query = text(f"select {_INTENT_COLUMNS} from keeper.intents where id = :id")
     return _as_intent(connection.execute(query, {"id": intent_id}).one())
@@ -312,10 +351,8 @@ def _as_intent(row: Row[Any]) -> Intent:
     return Intent(**{**values, "state": IntentState(values["state"])})
 
 
-def _json(value: Any) -> str:
-    """Canonical JSON: sorted keys, no spaces; Decimal and the like as text, NaN refused."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str, allow_nan=False)
-
-
-def _sha256(value: str) -> str:
-    return hashlib.sha256(value.encode()).hexdigest()
+def _as_streak(stored: Mapping[str, Any] | None) -> Streak:
+    if stored is None:
+        return Streak()
+    as_of = stored["as_of"]
+    return Streak(as_of and datetime.fromisoformat(as_of), stored["reduces"], stored["scores"])

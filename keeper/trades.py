@@ -7,7 +7,7 @@ swap must return. The stable leg is the unit of account, 1 dollar unless a price
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_DOWN, Decimal
 
 from keeper.gateway import AssetFunds, Instruction, SwapExactIn, Unwind, VaultView
@@ -28,7 +28,8 @@ class MissingPrice(ValueError):
 class TradePlan:
     """Instructions in order, and the least and most idle base units of each token the vault may hold afterwards.
 
-    `worst`: weights if every swap returns its least amount; `turnover`: share of the vault that is swapped.
+    `worst`: weights if every swap returns its least amount; `turnover`: distance to them; `swapped_usd`: dollars sold
+    or bought, whichever is more, at our own prices; `left_out`: legs for which no instruction was left.
     """
 
     instructions: tuple[Instruction, ...]
@@ -37,6 +38,9 @@ class TradePlan:
     worst: Mapping[str, Decimal]
     turnover: Decimal
     loss: Decimal  # share of the vault lost if every swap returns its least amount
+    idle: Mapping[str, int]  # idle base units of each token before
+    swapped_usd: Decimal
+    left_out: tuple[str, ...] = ()
 
 
 def price_of(asset: VaultAsset, prices: Mapping[str, Decimal]) -> Decimal:
@@ -86,11 +90,14 @@ def plan_trades(
     stable = next(a for a in vault.assets if a.symbol == stable_leg(vault))
     stable_token = _token(stable)
     keep = 1 - Decimal(vault.limits.max_slippage_bps) / _BPS
-    held = {token: f.total for token, f in funds.items()}
+    # A paused strategy was paused or rescued by somebody: hands off, whatever the weights say.
+    held = {token: f.idle + sum(s.amount for s in f.strategies if not s.paused) for token, f in funds.items()}
     idle = {token: f.idle for token, f in funds.items()}
     invested = {token: f.total - f.idle for token, f in funds.items()}
     low, high = dict(idle), dict(idle)
     out: list[Instruction] = []
+    left_out: list[str] = []
+    sold_usd = bought_usd = Decimal(0)
 
     def unwind(token: str, steps: tuple[Unwind, ...]) -> None:
         back = sum(step.amount for step in steps)
@@ -113,8 +120,12 @@ def plan_trades(
         fair = Decimal(amount).scaleb(-asset.decimals) * price_of(asset, prices) / price_of(stable, prices)
         least, most = _units(fair * keep, stable), _units(fair * (2 - keep), stable)
         back = _unwinds(funds[token], amount)
-        if amount <= 0 or least <= 0 or len(out) + len(back) + 1 > limits.max_instructions:
+        if amount <= 0 or least <= 0:
             continue
+        if len(out) + len(back) + 1 > limits.max_instructions:
+            left_out.append(asset.symbol)
+            continue
+        sold_usd += fair * price_of(stable, prices)
         out.extend((*back, SwapExactIn(token, stable_token, amount, least)))
         unwind(token, back)
         low[token] -= amount
@@ -135,8 +146,12 @@ def plan_trades(
         token = _token(asset)
         fair = Decimal(spend).scaleb(-stable.decimals) * price_of(stable, prices) / price_of(asset, prices)
         least, most = _units(fair * keep, asset), _units(fair * (2 - keep), asset)
-        if spend <= 0 or least <= 0 or len(out) >= limits.max_instructions:
+        if spend <= 0 or least <= 0:
             continue
+        if len(out) >= limits.max_instructions:
+            left_out.append(asset.symbol)
+            continue
+        bought_usd += fair * price_of(asset, prices)
         out.append(SwapExactIn(stable_token, token, spend, least))
         low[stable_token] -= spend
         high[stable_token] -= spend
@@ -146,7 +161,20 @@ def plan_trades(
     after = _values(vault, {token: low[token] + invested[token] for token in low}, prices)
     worst = weights_of(after)
     loss = 1 - sum(after.values(), Decimal(0)) / state.tvl_usd
-    return TradePlan(tuple(out), low, high, worst, turnover(state.weights, worst), loss)
+    swapped = max(sold_usd, bought_usd)
+    moved = turnover(state.weights, worst)
+    return TradePlan(tuple(out), low, high, worst, moved, loss, idle, swapped, tuple(left_out))
+
+
+def shrunk(view: VaultView, share: Decimal) -> VaultView:
+    """The vault as if each strategy held `share` less: what a plan may take when the whole amount was refused."""
+
+    def smaller(funds: AssetFunds) -> AssetFunds:
+        kept = tuple(replace(s, amount=int(s.amount * (1 - share))) for s in funds.strategies)
+        lost = sum(s.amount for s in funds.strategies) - sum(s.amount for s in kept)
+        return replace(funds, total=funds.total - lost, strategies=kept)
+
+    return replace(view, funds=tuple(smaller(f) for f in view.funds))
 
 
 def outside_bounds(plan: TradePlan, balances: Mapping[str, tuple[int, int]] | None) -> str | None:
@@ -158,10 +186,9 @@ def outside_bounds(plan: TradePlan, balances: Mapping[str, tuple[int, int]] | No
             return f"an unknown token {token} would move"
         if not plan.low[token] <= after <= plan.high[token]:
             return f"token {token} would end at {after}, outside {plan.low[token]} to {plan.high[token]}"
-    swaps = [i for i in plan.instructions if isinstance(i, SwapExactIn)]
-    # A token that is both sold and bought may end where it began.
-    missing = ({i.token_in for i in swaps} ^ {i.token_out for i in swaps}) - balances.keys()
-    return f"token {min(missing)} would not move" if missing else None
+    # A token that is unwound and sold, or sold and bought, may end where it began; any other has to move.
+    still = [t for t in sorted(plan.low.keys() - balances.keys()) if not plan.low[t] <= plan.idle[t] <= plan.high[t]]
+    return f"token {still[0]} would not move" if still else None
 
 
 def _values(vault: VaultConfig, amounts: Mapping[str, int], prices: Mapping[str, Decimal]) -> dict[str, Decimal]:
@@ -183,7 +210,7 @@ def _units(whole: Decimal, asset: VaultAsset) -> int:
 def _unwinds(funds: AssetFunds, amount: int) -> tuple[Unwind, ...]:
     """Unwinds that raise the idle amount to `amount`, largest strategy first."""
     short, steps = amount - funds.idle, []
-    for strategy in sorted(funds.strategies, key=lambda s: -s.amount):
+    for strategy in sorted((s for s in funds.strategies if not s.paused), key=lambda s: -s.amount):
         take = min(short, strategy.amount)
         if take > 0:
             steps.append(Unwind(strategy.address, take))

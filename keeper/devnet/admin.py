@@ -12,6 +12,7 @@ from stellar_sdk.client.base_sync_client import BaseSyncClient
 from stellar_sdk.client.requests_client import RequestsClient
 from stellar_sdk.exceptions import ConnectionError as SdkConnectionError
 
+from keeper.connection import ChainUnavailable, Connection
 from keeper.limits import KeeperConfig, KeeperLimits, safe_phase
 from keeper.networks import PASSPHRASES
 from keeper.signing.local_dev import LocalDevSigner
@@ -21,7 +22,7 @@ from models.contracts.vault import VaultConfig
 DEPOSIT_WHOLE = 1_000_000  # dollars in the stable leg of a fresh vault
 
 
-class DevnetUnavailable(RuntimeError):
+class DevnetUnavailable(ChainUnavailable):
     """The devnet does not answer or refuses; the message says what was asked."""
 
 
@@ -77,13 +78,13 @@ class DevnetAdmin:
 
 
 @dataclass(frozen=True, slots=True)
-class DevnetConnection:
-    """Everything a `Keeper` of a devnet vault needs besides its store; and the admin, to set prices."""
+class DevnetConnection(Connection):
+    """A vault on the devnet, whose pools have the prices that its admin sets."""
 
-    config: KeeperConfig
-    gateway: SorobanGateway
-    signer: LocalDevSigner
     admin: DevnetAdmin
+
+    def tell_prices(self, prices: Mapping[str, Decimal]) -> None:
+        self.admin.set_prices(prices)
 
     def close(self) -> None:
         self.gateway.close()

@@ -13,24 +13,36 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from stellar_sdk import Keypair, StrKey, TransactionEnvelope, xdr
-from stellar_sdk.exceptions import BadSignatureError
+from stellar_sdk import FeeBumpTransactionEnvelope, StrKey, xdr
+from stellar_sdk.operation import InvokeHostFunction
 
 from keeper.devnet import shapes
-from keeper.devnet.contracts import Call, Effect, HostError, call_of, invoke
-from keeper.devnet.state import AccountModel, Applied, ChainState, Queued, load, save
+from keeper.devnet.contracts import HostError, call_of, invoke
+from keeper.devnet.envelopes import (
+    PASSPHRASE,
+    Code,
+    Envelope,
+    bid_of,
+    fee_for,
+    inner,
+    parse,
+    payer_of,
+    signature_problem,
+)
+from keeper.devnet.footprint import authorized, inside_footprint, resource_fee, resources_paid
+from keeper.devnet.state import AccountModel, Applied, Queued, genesis, load, save
 from keeper.devnet.vault_model import ContractError
-from keeper.networks import PASSPHRASES
 
-PASSPHRASE = PASSPHRASES["devnet"]
 RETENTION_LEDGERS = 120_960
 QUEUE_LEDGERS = 4
 BAN_LEDGERS = 10
 MIN_INCLUSION_FEE = 100
+FEE_BUMP_FACTOR = 10  # a queued transaction is replaced only by this many times its bid
+QUEUE_LIMIT = 100
+UNHEALTHY_S = 30
 FUNDED_STROOPS = 10_000 * 10_000_000
 _CLOSE_SAMPLE = 1_000
-_EPOCH_S = 1_735_689_600
-Code = xdr.TransactionResultCode
+HostCode = xdr.InvokeHostFunctionResultCode
 
 
 @dataclass(frozen=True)
@@ -51,18 +63,27 @@ class Chain:
     path : state file; an existing one is continued, the ledgers in between count as empty.
     ledger_close_s : spacing of ledgers, used to count what passed while nobody ran.
     seed : decides the addresses of contracts of a new chain.
+
+    Attributes set from outside: `congested` (nothing is included, the queue ages), `stalled` (no ledger closes),
+    `surge_fee` (least inclusion fee that still gets in), `queue_limit`, `retention` and `ingest_lag` in ledgers,
+    `protocol`, `restore` (simulations ask for a restore first), `fail_with` (how the next call ends on the ledger).
     """
 
     def __init__(
         self, now_s: Callable[[], float], path: Path | None = None, ledger_close_s: float = 5.0, seed: int = 0
     ) -> None:
         self.lock = threading.RLock()
-        self.congested = False  # nothing is included while set: the queue ages
+        self.congested = self.stalled = self.restore = False
+        self.surge_fee, self.queue_limit = MIN_INCLUSION_FEE, QUEUE_LIMIT
+        self.retention, self.ingest_lag = RETENTION_LEDGERS, 0
+        self.protocol, self.passphrase = shapes.PROTOCOL, PASSPHRASE
+        self.fail_with: HostCode | None = None
+        self.on_close: list[Callable[[], None]] = []
         self._now_s = now_s
         self._path = path
         self._spacing_s = ledger_close_s
         found = load(path) if path is not None else None
-        self.state = found or _genesis(seed, now_s())
+        self.state = found or genesis(seed, now_s())
         if found is not None:
             self._catch_up()
         self.save()
@@ -77,28 +98,42 @@ class Chain:
     def oldest(self) -> tuple[int, int]:
         """Oldest ledger that is remembered and (about) its close time."""
         s = self.state
-        ledger = max(s.first_ledger, s.ledger - RETENTION_LEDGERS + 1)
+        ledger = max(s.first_ledger, s.ledger - self.retention + 1)
         return ledger, max((c for n, c in s.closes if n <= ledger), default=s.closes[0][1])
 
     def healthy(self) -> bool:
-        return self._now_s() - self.state.close_time_s <= 30
+        return self._now_s() - self.state.close_time_s <= UNHEALTHY_S
 
-    def submit(self, envelope: TransactionEnvelope) -> Admission:
+    def submit(self, envelope: Envelope) -> Admission:
         """Let a transaction into the queue, or say why not. Checks run in the order of a real node."""
-        s, tx, tx_hash = self.state, envelope.transaction, envelope.hash_hex()
-        source = tx.source.account_id
+        s, tx, tx_hash = self.state, inner(envelope).transaction, envelope.hash_hex()
+        source, later = tx.source.account_id, Admission("TRY_AGAIN_LATER", tx_hash)
         if s.banned.get(tx_hash, 0) > s.ledger:
-            return Admission("TRY_AGAIN_LATER", tx_hash)
-        for queued_hash, queued in s.queue.items():
-            if queued.source == source:
-                if queued_hash == tx_hash:
-                    return Admission("DUPLICATE", tx_hash)
-                if tx.sequence < queued.sequence:
-                    return Admission("ERROR", tx_hash, shapes.refusal(Code.txBAD_SEQ, tx.fee))
-                return Admission("TRY_AGAIN_LATER", tx_hash)
+            return later
+        replaced = next((h for h, q in s.queue.items() if q.source == source), None)
+        if replaced is not None:
+            queued = s.queue[replaced]
+            if replaced == tx_hash:
+                return Admission("DUPLICATE", tx_hash)
+            if tx.sequence < queued.sequence:
+                return Admission("ERROR", tx_hash, shapes.refusal(Code.txBAD_SEQ, tx.fee))
+            if not isinstance(envelope, FeeBumpTransactionEnvelope) or tx.sequence != queued.sequence:
+                return later
+            needed = FEE_BUMP_FACTOR * bid_of(parse(queued.envelope))
+            if bid_of(envelope) < needed:
+                return Admission("ERROR", tx_hash, shapes.refusal(Code.txINSUFFICIENT_FEE, fee_for(envelope, needed)))
+        elif len(s.queue) >= self.queue_limit:
+            s.banned[tx_hash] = s.ledger + BAN_LEDGERS
+            return later
+        if bid_of(envelope) < self.surge_fee and bid_of(envelope) >= MIN_INCLUSION_FEE:
+            s.banned[tx_hash] = s.ledger + BAN_LEDGERS
+            least = fee_for(envelope, self.surge_fee)
+            return Admission("ERROR", tx_hash, shapes.refusal(Code.txINSUFFICIENT_FEE, least))
         code = self._invalid(envelope, s.ledger + 1, s.close_time_s + math.ceil(self._spacing_s))
         if code is not None:
             return Admission("ERROR", tx_hash, shapes.refusal(code, max(tx.fee, MIN_INCLUSION_FEE)))
+        if replaced is not None:
+            del s.queue[replaced]
         s.queue[tx_hash] = Queued(envelope.to_xdr(), source, tx.sequence, s.ledger)
         self.save()
         return Admission("PENDING", tx_hash)
@@ -106,6 +141,8 @@ class Chain:
     def close_ledger(self) -> None:
         """Close one ledger: apply what is queued, drop what waited too long, move time on."""
         s = self.state
+        if self.stalled:
+            return
         s.ledger += 1
         s.close_time_s = max(s.close_time_s + 1, math.floor(self._now_s()))
         if not s.closes or s.ledger - s.closes[-1][0] >= _CLOSE_SAMPLE:
@@ -115,13 +152,15 @@ class Chain:
         for order, (tx_hash, queued) in enumerate(ready.items(), start=1):
             del s.queue[tx_hash]
             s.banned[tx_hash] = s.ledger + BAN_LEDGERS
-            self._apply(tx_hash, TransactionEnvelope.from_xdr(queued.envelope, PASSPHRASE), order)
+            self._apply(tx_hash, parse(queued.envelope), order)
         for tx_hash in [h for h, q in s.queue.items() if s.ledger - q.since_ledger >= QUEUE_LEDGERS]:
             del s.queue[tx_hash]
             s.banned[tx_hash] = s.ledger + BAN_LEDGERS
         if before:
             self._forget()
             self.save()
+        for follow in self.on_close:
+            follow()
 
     def fund(self, address: str) -> None:
         """Create an account with 10,000 XLM, once. Raises ValueError for an impossible address."""
@@ -131,9 +170,11 @@ class Chain:
             self.state.accounts[address] = AccountModel(self.state.ledger << 32, FUNDED_STROOPS)
             self.save()
 
-    def _invalid(self, envelope: TransactionEnvelope, ledger: int, close_s: int) -> Code | None:
+    def _invalid(self, envelope: Envelope, ledger: int, close_s: int) -> Code | None:
         """Why `ledger`, closing at `close_s`, cannot include the transaction; None if it can."""
-        s, tx = self.state, envelope.transaction
+        s, tx = self.state, inner(envelope).transaction
+        if len(tx.operations) != 1 and any(isinstance(o, InvokeHostFunction) for o in tx.operations):
+            return Code.txMALFORMED
         bounds = tx.preconditions
         if bounds is not None and bounds.time_bounds is not None:
             if bounds.time_bounds.min_time > close_s:
@@ -150,47 +191,60 @@ class Chain:
             return Code.txNO_ACCOUNT
         if tx.sequence != account.sequence + 1:
             return Code.txBAD_SEQ
-        signed = _signature_problem(envelope)
+        signed = signature_problem(inner(envelope)) or signature_problem(envelope)
         if signed is not None:
             return signed
-        call, data = call_of(envelope), tx.soroban_data
+        call, data = call_of(inner(envelope)), tx.soroban_data
         if call is None:
             return Code.txNOT_SUPPORTED
-        if data is None or data.resource_fee.int64 < resource_fee(0):
+        memo = tx.memo.to_xdr_object().type is not xdr.MemoType.MEMO_NONE
+        if memo or data is None or data.resource_fee.int64 < resource_fee(0):
             return Code.txSOROBAN_INVALID
-        if tx.fee - data.resource_fee.int64 < MIN_INCLUSION_FEE:
+        if bid_of(envelope) < MIN_INCLUSION_FEE:
             return Code.txINSUFFICIENT_FEE
-        return Code.txINSUFFICIENT_BALANCE if account.balance < tx.fee else None
+        payer = s.accounts.get(payer_of(envelope))
+        if payer is None:
+            return Code.txNO_ACCOUNT
+        return Code.txINSUFFICIENT_BALANCE if payer.balance < envelope.transaction.fee else None
 
-    def _apply(self, tx_hash: str, envelope: TransactionEnvelope, order: int) -> None:
-        s, tx = self.state, envelope.transaction
+    def _apply(self, tx_hash: str, outer: Envelope, order: int) -> None:
+        s, envelope = self.state, inner(outer)
+        tx = envelope.transaction
         # At apply time the bounds are compared with the ledger's own close time; a late one is dropped, unpaid.
-        if self._invalid(envelope, s.ledger, s.close_time_s) is not None:
+        if self._invalid(outer, s.ledger, s.close_time_s) is not None:
             return
         account = s.accounts[tx.source.account_id]
         account.sequence = tx.sequence
-        account.balance -= tx.fee
+        s.accounts[payer_of(outer)].balance -= outer.transaction.fee
         call = call_of(envelope)
         assert call is not None
         diagnostics: list[str] = []
-        success = False
+        events: list[str] = []
+        code, self.fail_with = self.fail_with or HostCode.INVOKE_HOST_FUNCTION_SUCCESS, None
         try:
             effect = invoke(s, call, s.close_time_s)
-            success = (
-                _authorized(envelope, call, effect)
-                and _inside_footprint(envelope, call, effect)
-                and _resources_paid(envelope, effect)
-            )
-            if success and effect.after is not None:
+            if not (authorized(envelope, call, effect) and inside_footprint(envelope, call, effect)):
+                code = HostCode.INVOKE_HOST_FUNCTION_TRAPPED
+            elif not resources_paid(envelope, effect):
+                code = HostCode.INVOKE_HOST_FUNCTION_RESOURCE_LIMIT_EXCEEDED
+            elif code is HostCode.INVOKE_HOST_FUNCTION_SUCCESS and effect.after is not None:
                 s.vaults[call.contract] = effect.after
+                events = [shapes.rebalance_event(call.contract, method) for method in effect.methods]
         except ContractError as error:
             diagnostics.append(shapes.error_event(call.contract, error.number))
+            code = HostCode.INVOKE_HOST_FUNCTION_TRAPPED
         except HostError:
-            success = False
-        s.applied[tx_hash] = Applied(
-            s.ledger, s.close_time_s, order, success, envelope.to_xdr(),
-            shapes.applied_result(success, tx.fee), shapes.meta(success), diagnostics,
+            code = HostCode.INVOKE_HOST_FUNCTION_TRAPPED
+        success = code is HostCode.INVOKE_HOST_FUNCTION_SUCCESS
+        bumped = outer is not envelope
+        result = shapes.applied_result(code, outer.transaction.fee, envelope.hash() if bumped else None)
+        found = Applied(
+            s.ledger, s.close_time_s, order, success, outer.to_xdr(), result, shapes.meta(success), diagnostics,
+            events, bumped,
         )  # fmt: skip
+        s.applied[tx_hash] = found
+        if bumped:
+            s.applied[envelope.hash_hex()] = found  # a node finds it under either hash
 
     def _catch_up(self) -> None:
         """Close the ledgers that passed while no process ran. At least as far as anybody can have seen."""
@@ -206,61 +260,3 @@ class Chain:
         s.applied = {h: a for h, a in s.applied.items() if a.ledger >= oldest}
         s.banned = {h: until for h, until in s.banned.items() if until > s.ledger}
         s.closes = [c for c in s.closes if c[0] >= oldest - _CLOSE_SAMPLE] or s.closes[-1:]
-
-
-def resource_fee(instructions: int) -> int:
-    """Resource fee a simulation asks for, in stroops: of the size that real vault calls show."""
-    return 60_000 + 25_000 * instructions
-
-
-def write_set(call: Call, effect: Effect) -> list[xdr.LedgerKey]:
-    """Keys a call writes: the vault's balance entry of each token that moves, and the vault's own data."""
-    if effect.after is None:
-        return []
-    own = shapes.contract_key(call.contract, shapes.INSTANCE_KEY)
-    return [own, *(shapes.contract_key(t, shapes.balance_key(call.contract)) for t in effect.moved())]
-
-
-def _genesis(seed: int, now_s: float) -> ChainState:
-    # Two ledgers a second since 2025: a chain that is begun anew starts beyond every older one, so what a keeper
-    # remembers of the old one never looks like a node that lags.
-    close = math.floor(now_s)
-    first = max(1_000, (close - _EPOCH_S) * 2)
-    return ChainState(seed, first, close, now_s, first, closes=[(first, close)])
-
-
-def _signature_problem(envelope: TransactionEnvelope) -> Code | None:
-    keypair = Keypair.from_public_key(envelope.transaction.source.account_id)
-    good = 0
-    for decorated in envelope.signatures:
-        try:
-            keypair.verify(envelope.hash(), decorated.signature)
-            good += decorated.signature_hint == keypair.signature_hint() and good == 0  # a second one is one too many
-        except BadSignatureError:
-            continue
-    if good == 0:
-        return Code.txBAD_AUTH
-    return Code.txBAD_AUTH_EXTRA if good < len(envelope.signatures) else None
-
-
-def _authorized(envelope: TransactionEnvelope, call: Call, effect: Effect) -> bool:
-    """Whether whom the contract requires is the source account and its authorization entry is there."""
-    if effect.authorizer is None:
-        return True
-    if effect.authorizer != envelope.transaction.source.account_id:
-        return False
-    entries = getattr(envelope.transaction.operations[0], "auth", [])
-    return any(entry == shapes.own_authorization(call.xdr) for entry in entries)
-
-
-def _resources_paid(envelope: TransactionEnvelope, effect: Effect) -> bool:
-    data = envelope.transaction.soroban_data
-    assert data is not None
-    return bool(data.resource_fee.int64 >= resource_fee(effect.instructions))
-
-
-def _inside_footprint(envelope: TransactionEnvelope, call: Call, effect: Effect) -> bool:
-    data = envelope.transaction.soroban_data
-    assert data is not None
-    declared = {key.to_xdr() for key in data.resources.footprint.read_write}
-    return declared >= {key.to_xdr() for key in write_set(call, effect)}

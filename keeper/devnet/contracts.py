@@ -22,6 +22,9 @@ _FIELDS = {
     "SwapExactOut": [_ADDRESS, _ADDRESS, _I128, _I128, _U64],
 }
 
+# What the contract's event calls each of them.
+_METHODS = {"Unwind": "unwind", "Invest": "invest", "SwapExactIn": "SwapEIn", "SwapExactOut": "SwapEOut"}
+
 
 class HostError(Exception):
     """The host refused before a contract could: unknown contract, unknown function, wrong arguments."""
@@ -44,6 +47,13 @@ class Effect:
     before: VaultModel | None = None
     authorizer: str | None = None
     instructions: int = 0
+    methods: tuple[str, ...] = ()
+
+    def strategies(self) -> list[str]:
+        """Strategies whose own data the call writes."""
+        if self.before is None or self.after is None:
+            return []
+        return [a for a, s in self.after.strategies.items() if self.before.strategies[a] != s]
 
     def moved(self) -> dict[str, tuple[int, int]]:
         """(before, after) of each idle balance that changes, by token."""
@@ -94,7 +104,8 @@ def _rebalance(state: ChainState, vault: VaultModel, call: Call, now_s: int) -> 
         after.rebalance(caller, instructions, now_s, state.tokens)
     except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
         raise HostError("Error(WasmVm, InvalidInput)") from error
-    return Effect(scval.to_void(), after, vault, caller, len(instructions))
+    methods = tuple(_METHODS[step[0]] for step in instructions)
+    return Effect(scval.to_void(), after, vault, caller, len(instructions), methods)
 
 
 def _plain(step: xdr.SCVal) -> list[Any]:

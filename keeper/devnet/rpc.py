@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import Any, TypeVar
 
-from stellar_sdk import Address, StrKey, TransactionEnvelope, xdr
+from stellar_sdk import Address, StrKey, xdr
 
-from keeper.devnet import shapes
-from keeper.devnet.chain import PASSPHRASE, RETENTION_LEDGERS, Chain, resource_fee, write_set
+from keeper.devnet import history, own_methods, shapes
+from keeper.devnet.chain import Chain
 from keeper.devnet.contracts import Effect, HostError, call_of, invoke
-from keeper.devnet.vault_model import ContractError, Strategy, Token, VaultModel
+from keeper.devnet.envelopes import Envelope, inner, parse
+from keeper.devnet.errors import INTERNAL, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, RpcError
+from keeper.devnet.footprint import resource_fee, write_set
+from keeper.devnet.vault_model import ContractError
 
 T = TypeVar("T")
-INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL = -32600, -32601, -32602, -32603
 MAX_KEYS = 200
-MAX_DEPOSIT = 10**30  # base units: far from where sums leave an i128
-MAX_DECIMALS = 18
-
-
-class RpcError(Exception):
-    """Becomes a JSON-RPC error object."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class Rpc:
@@ -41,12 +33,13 @@ class Rpc:
             "getFeeStats": self._fee_stats,
             "getLedgerEntries": self._ledger_entries,
             "getTransaction": self._transaction,
+            "getEvents": self._events,
             "sendTransaction": self._send,
             "simulateTransaction": self._simulate,
             "devnet_getSeed": self._seed,
-            "devnet_setPrices": self._set_prices,
-            "devnet_fundAccount": self._fund,
-            "devnet_createVault": self._create_vault,
+            "devnet_setPrices": partial(own_methods.set_prices, chain),
+            "devnet_fundAccount": partial(own_methods.fund_account, chain),
+            "devnet_createVault": partial(own_methods.create_vault, chain),
         }
 
     def handle(self, request: Any) -> dict[str, Any]:
@@ -80,10 +73,10 @@ class Rpc:
     def _health(self, _: dict[str, Any]) -> dict[str, Any]:
         if not self._chain.healthy():
             raise RpcError(INTERNAL, "latency since last known ledger closed is too high (over 30s)")
-        return {"status": "healthy", "ledgerRetentionWindow": RETENTION_LEDGERS, **self._range()}
+        return {"status": "healthy", "ledgerRetentionWindow": self._chain.retention, **self._range()}
 
     def _network(self, _: dict[str, Any]) -> dict[str, Any]:
-        return {"passphrase": PASSPHRASE, "protocolVersion": shapes.PROTOCOL}
+        return {"passphrase": self._chain.passphrase, "protocolVersion": self._chain.protocol}
 
     def _version(self, _: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -91,7 +84,7 @@ class Rpc:
             "commitHash": "",
             "buildTimestamp": "",
             "captiveCoreVersion": "",
-            "protocolVersion": shapes.PROTOCOL,
+            "protocolVersion": self._chain.protocol,
         }
 
     def _seed(self, _: dict[str, Any]) -> dict[str, Any]:
@@ -102,7 +95,7 @@ class Rpc:
         own, header, meta = shapes.header(state.ledger, state.close_time_s)
         return {
             "id": own,
-            "protocolVersion": shapes.PROTOCOL,
+            "protocolVersion": self._chain.protocol,
             "sequence": state.ledger,
             "closeTime": str(state.close_time_s),
             "headerXdr": header,
@@ -110,9 +103,14 @@ class Rpc:
         }
 
     def _fee_stats(self, _: dict[str, Any]) -> dict[str, Any]:
-        names = ("max", "min", "mode", *(f"p{n}" for n in (10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99)))
-        fees: dict[str, Any] = dict.fromkeys(names, "100") | {"transactionCount": "0", "ledgerCount": 50}
-        return {"sorobanInclusionFee": fees, "inclusionFee": fees, "latestLedger": self._chain.state.ledger}
+        return history.fee_stats(self._chain)
+
+    def _events(self, params: dict[str, Any]) -> dict[str, Any]:
+        try:
+            found, cursor = history.events(self._chain, params)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise RpcError(INVALID_PARAMS, str(error)) from None
+        return {"events": found, **self._range(), "cursor": cursor}
 
     def _ledger_entries(self, params: dict[str, Any]) -> dict[str, Any]:
         keys = params.get("keys")
@@ -148,18 +146,20 @@ class Rpc:
         if not isinstance(tx_hash, str) or len(tx_hash) != 64:
             raise RpcError(INVALID_PARAMS, "unexpected hash length")
         found = self._chain.state.applied.get(tx_hash)
-        if found is None:
+        newest, oldest = self._chain.state.ledger - self._chain.ingest_lag, self._chain.oldest[0]
+        if found is None or not oldest <= found.ledger <= newest:
             return {"status": "NOT_FOUND", "txHash": tx_hash, **self._range()}
         return {
             "status": "SUCCESS" if found.success else "FAILED",
             "txHash": tx_hash,
             **self._range(),
             "applicationOrder": found.order,
-            "feeBump": False,
+            "feeBump": found.fee_bump,
             "envelopeXdr": found.envelope,
             "resultXdr": found.result,
             "resultMetaXdr": found.meta,
             "diagnosticEventsXdr": found.diagnostics,
+            "events": {"transactionEventsXdr": [], "contractEventsXdr": [found.events]},
             "ledger": found.ledger,
             "createdAt": str(found.closed_s),
         }
@@ -176,7 +176,7 @@ class Rpc:
         return answer | ({"errorResultXdr": admission.result} if admission.result else {})
 
     def _simulate(self, params: dict[str, Any]) -> dict[str, Any]:
-        envelope, state = _envelope(params), self._chain.state
+        envelope, state = inner(_envelope(params)), self._chain.state
         latest = {"latestLedger": state.ledger}
         call = call_of(envelope)
         if len(envelope.transaction.operations) != 1:
@@ -196,8 +196,10 @@ class Rpc:
         elif effect.authorizer is not None:
             auth.append(shapes.foreign_authorization(call.xdr, effect.authorizer, state.ledger).to_xdr())
         read = [] if effect.after is not None else [shapes.contract_key(call.contract, shapes.INSTANCE_KEY)]
-        return {
-            "transactionData": shapes.resources(read, write_set(call, effect), fee),
+        resources = shapes.resources(read, write_set(call, effect), fee)
+        first = {"restorePreamble": {"transactionData": resources, "minResourceFee": str(fee)}}
+        return (first if self._chain.restore and effect.after is not None else {}) | {
+            "transactionData": resources,
             "minResourceFee": str(fee),
             "events": [],
             "results": [{"auth": auth, "xdr": effect.value.to_xdr()}],
@@ -217,68 +219,9 @@ class Rpc:
             for token, (before, after) in effect.moved().items()
         ]
 
-    def _set_prices(self, params: dict[str, Any]) -> dict[str, Any]:
-        wanted, prices = params.get("prices") or {}, {}
-        if not isinstance(wanted, dict):
-            raise RpcError(INVALID_PARAMS, "prices: must be an object")
-        for symbol, text in wanted.items():
-            try:
-                price = Decimal(str(text))
-            except InvalidOperation:
-                raise RpcError(INVALID_PARAMS, f"prices.{symbol}: {text!r} is not a number") from None
-            if not price.is_finite() or price <= 0:
-                raise RpcError(INVALID_PARAMS, f"prices.{symbol}: must be positive")
-            prices[symbol] = str(price)
-        for token in self._chain.state.tokens.values():
-            token.price = prices.get(token.symbol, token.price)
-        self._chain.save()
-        return {"prices": {t.symbol: t.price for t in self._chain.state.tokens.values()}}
 
-    def _fund(self, params: dict[str, Any]) -> dict[str, Any]:
-        try:
-            self._chain.fund(str(params.get("address")))
-        except ValueError as error:
-            raise RpcError(INVALID_PARAMS, str(error)) from None
-        return {"address": params["address"]}
-
-    def _create_vault(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Deploy a vault that holds `deposit` base units of its first stable asset, once.
-
-        Asked again it answers the same and hands the role to `rebalance_manager`; another set of assets is another
-        vault.
-        """
-        try:
-            name, assets, manager = str(params["vault_id"]), list(params["assets"]), str(params["rebalance_manager"])
-            symbols = [(str(a["symbol"]), int(a["decimals"]), bool(a["stable"])) for a in assets]
-            deposit = int(params["deposit"])
-            stable = next(s for s, _, is_stable in symbols if is_stable)
-        except (KeyError, TypeError, ValueError, StopIteration) as error:
-            raise RpcError(INVALID_PARAMS, f"vault: {type(error).__name__} {error}") from None
-        if not StrKey.is_valid_ed25519_public_key(manager) or not 0 < deposit <= MAX_DEPOSIT:
-            raise RpcError(INVALID_PARAMS, "vault: rebalance_manager must be an account, deposit positive")
-        if not all(0 <= decimals <= MAX_DECIMALS for _, decimals, _ in symbols):
-            raise RpcError(INVALID_PARAMS, f"vault: decimals must lie in 0 to {MAX_DECIMALS}")
-        state = self._chain.state
-        tokens = {s: shapes.contract_address(state.seed, "token", f"{s}/{d}") for s, d, _ in symbols}
-        for symbol, decimals, is_stable in symbols:
-            state.tokens.setdefault(tokens[symbol], Token(symbol, decimals, "1" if is_stable else None))
-        address = shapes.contract_address(state.seed, "vault", f"{name}/{'/'.join(sorted(tokens))}")
-        created = address not in state.vaults
-        if created:
-            strategy = shapes.contract_address(state.seed, "strategy", f"{name}/{stable}")
-            idle = {token: deposit if symbol == stable else 0 for symbol, token in tokens.items()}
-            state.vaults[address] = VaultModel(
-                address, manager, manager, idle, {strategy: Strategy(tokens[stable], 0)}, shares=deposit
-            )
-        state.vaults[address].rebalance_manager = manager
-        self._chain.save()
-        return {"contract": address, "tokens": tokens, "code_hash": shapes.CODE_HASH.hex(), "created": created}
-
-
-def _envelope(params: dict[str, Any]) -> TransactionEnvelope:
-    return _decode(
-        lambda text: TransactionEnvelope.from_xdr(text, PASSPHRASE), params.get("transaction"), "invalid_xdr"
-    )
+def _envelope(params: dict[str, Any]) -> Envelope:
+    return _decode(parse, params.get("transaction"), "invalid_xdr")
 
 
 def _decode(parse: Callable[[str], T], text: Any, name: str) -> T:

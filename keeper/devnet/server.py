@@ -11,7 +11,7 @@ from pathlib import Path
 from keeper.devnet.chain import Chain
 from keeper.devnet.rpc import Rpc
 from keeper.devnet.state import StateError
-from keeper.devnet.transport import ConnectionDropped, Faults, answer
+from keeper.devnet.transport import Answering, ConnectionDropped, Faults, Hanging, Instead, answer
 
 MAX_BODY_BYTES = 1_000_000
 
@@ -74,7 +74,7 @@ class DevnetServer:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    rpc: Rpc
+    rpc: Answering
     protocol_version = "HTTP/1.1"
     timeout = 30  # a client that stalls must not hold a thread for ever
 
@@ -90,8 +90,15 @@ def _handler(faults: Faults) -> type[_Handler]:
                 return
             try:
                 body = answer(self.rpc, self.rfile.read(length).decode("utf-8", "replace"), faults)
+            except Hanging as hang:
+                time.sleep(hang.seconds)
+                self.close_connection = True
+                return
             except ConnectionDropped:
                 self.close_connection = True
+                return
+            except Instead as other:
+                self._reply(other.status, other.text)
                 return
             self._reply(200, body)
 

@@ -141,23 +141,27 @@ def refusal(code: xdr.TransactionResultCode, fee: int) -> str:
     ).to_xdr()
 
 
-def applied_result(success: bool, fee: int) -> str:
-    code = xdr.InvokeHostFunctionResultCode
-    inner = (
-        xdr.InvokeHostFunctionResult(
-            code.INVOKE_HOST_FUNCTION_SUCCESS, success=xdr.Hash(hashlib.sha256(b"void").digest())
-        )
-        if success
-        else xdr.InvokeHostFunctionResult(code.INVOKE_HOST_FUNCTION_TRAPPED)
-    )
+def applied_result(code: xdr.InvokeHostFunctionResultCode, fee: int, bumped: bytes | None = None) -> str:
+    """Result of a call that ended with `code`; `bumped`: hash of the transaction inside a fee bump."""
+    success = code is xdr.InvokeHostFunctionResultCode.INVOKE_HOST_FUNCTION_SUCCESS
+    value = xdr.Hash(hashlib.sha256(b"void").digest()) if success else None
+    inner = xdr.InvokeHostFunctionResult(code, success=value)
     operation = xdr.OperationResult(
         xdr.OperationResultCode.opINNER,
         xdr.OperationResultTr(xdr.OperationType.INVOKE_HOST_FUNCTION, invoke_host_function_result=inner),
     )
     outer = xdr.TransactionResultCode.txSUCCESS if success else xdr.TransactionResultCode.txFAILED
-    return xdr.TransactionResult(
-        xdr.Int64(fee), xdr.TransactionResultResult(outer, results=[operation]), xdr.TransactionResultExt(0)
-    ).to_xdr()
+    if bumped is not None:
+        own = xdr.InnerTransactionResult(
+            xdr.Int64(0), xdr.InnerTransactionResultResult(outer, results=[operation]), xdr.InnerTransactionResultExt(0)
+        )
+        codes = xdr.TransactionResultCode
+        around = codes.txFEE_BUMP_INNER_SUCCESS if success else codes.txFEE_BUMP_INNER_FAILED
+        pair = xdr.InnerTransactionResultPair(xdr.Hash(bumped), own)
+        result = xdr.TransactionResultResult(around, inner_result_pair=pair)
+    else:
+        result = xdr.TransactionResultResult(outer, results=[operation])
+    return xdr.TransactionResult(xdr.Int64(fee), result, xdr.TransactionResultExt(0)).to_xdr()
 
 
 def meta(success: bool) -> str:
@@ -180,6 +184,18 @@ def error_event(contract: str, number: int) -> str:
         xdr.ContractEventBody(0, v0=xdr.ContractEventV0([scval.to_symbol("error"), error], scval.to_string("refused"))),
     )
     return xdr.DiagnosticEvent(False, event).to_xdr()
+
+
+def rebalance_event(contract: str, method: str) -> str:
+    """Event of one instruction of a rebalance, as the vault emits it."""
+    topics = [scval.to_string("DeFindexVault"), scval.to_symbol("rebalance")]
+    body = scval.to_struct({"rebalance_method": scval.to_symbol(method)})
+    return xdr.ContractEvent(
+        _EXT0,
+        sc_address(contract).contract_id,
+        xdr.ContractEventType.CONTRACT,
+        xdr.ContractEventBody(0, v0=xdr.ContractEventV0(topics, body)),
+    ).to_xdr()
 
 
 def invocation(call: xdr.InvokeContractArgs) -> xdr.SorobanAuthorizedInvocation:

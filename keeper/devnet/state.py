@@ -7,6 +7,7 @@ state. Empty ledgers are not written: `Chain` derives them from the time that pa
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from keeper.devnet.vault_model import Strategy, Token, VaultModel
 
 FORMAT = 1
+_EPOCH_S = 1_735_689_600
 
 
 class StateError(RuntimeError):
@@ -47,6 +49,8 @@ class Applied:
     result: str
     meta: str
     diagnostics: list[str]
+    events: list[str] = field(default_factory=list)  # contract events, XDR
+    fee_bump: bool = False
 
 
 @dataclass
@@ -63,6 +67,15 @@ class ChainState:
     queue: dict[str, Queued] = field(default_factory=dict)  # by hash, one per source
     banned: dict[str, int] = field(default_factory=dict)  # hash -> last ledger of the ban
     applied: dict[str, Applied] = field(default_factory=dict)
+
+
+def genesis(seed: int, now_s: float) -> ChainState:
+    """A chain that begins at `now_s`, Unix seconds."""
+    # Two ledgers a second since 2025: a chain that is begun anew starts beyond every older one, so what a keeper
+    # remembers of the old one never looks like a node that lags.
+    close = math.floor(now_s)
+    first = max(1_000, (close - _EPOCH_S) * 2)
+    return ChainState(seed, first, close, now_s, first, closes=[(first, close)])
 
 
 def load(path: Path) -> ChainState | None:

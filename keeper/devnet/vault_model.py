@@ -38,6 +38,8 @@ class Strategy:
     token: str
     amount: int
     paused: bool = False
+    gain: int = 0  # part of `amount` that came since the vault last took its fee
+    locked: int = 0  # fees taken out of `amount`, not yet handed over
 
 
 @dataclass
@@ -51,6 +53,7 @@ class VaultModel:
     strategies: dict[str, Strategy] = field(default_factory=dict)
     shares: int = 0
     applied: int = 0
+    fee_bps: int = 0  # the vault's share of gains
 
     def funds(self) -> list[dict[str, Any]]:
         """What `fetch_total_managed_funds` reports, per token in order of deployment."""
@@ -92,9 +95,12 @@ class VaultModel:
 
     def _unwind(self, address: str, amount: int) -> None:
         strategy = self._strategy(address)
+        fee = strategy.gain * self.fee_bps // 10_000
+        strategy.amount, strategy.locked, strategy.gain = strategy.amount - fee, strategy.locked + fee, 0
         if amount > strategy.amount:
             raise ContractError(UNWIND_MORE_THAN_AVAILABLE)
         strategy.amount -= amount
+        strategy.locked = 0  # handed to the receivers, outside the vault
         self.idle[strategy.token] += amount
 
     def _invest(self, address: str, amount: int) -> None:

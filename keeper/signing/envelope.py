@@ -1,17 +1,62 @@
-"""Checks that every backend makes on the bytes it is about to sign, and on the signature it got back.
+"""What every backend shares: checks on the bytes it is about to sign, and on the signature it got back.
 
 The envelope is decoded anew: what was simulated, stored or logged elsewhere is not trusted here.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 from stellar_sdk import DecoratedSignature, Keypair, TransactionEnvelope, scval, xdr
 from stellar_sdk.exceptions import BadSignatureError
 from stellar_sdk.operation import InvokeHostFunction
 
-from keeper.signing.interface import SignedEnvelope, SigningPolicy, SigningRefused
+from keeper.signing.interface import SignedEnvelope, Signer, SigningPolicy, SigningRefused
 
-SIGNATURE_BYTES = 64
+
+class HashSigner(Signer):
+    """A signer whose backend signs a transaction hash with the key of `address`: what is left to each backend.
+
+    The backend is asked only for an envelope that passed every check, and its signature leaves only if it verifies.
+    """
+
+    _address = "no account yet"  # for whoever prints a signer that failed while it was made
+
+    def __init__(self, address: str, passphrase: str | None = None) -> None:
+        self._address = address
+        self._passphrase = passphrase  # of the one network it signs for; None: the one that a policy names
+        self._proved = False
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._address})"
+
+    @property
+    def address(self) -> str:
+        return self._address
+
+    def check(self) -> None:
+        held = self._held_address()
+        if held != self._address:
+            raise SigningRefused(f"signer: the key belongs to {held}, not to {self._address}; set the keeper's account")
+        self._proved = True
+
+    def sign_envelope(self, unsigned_xdr: str, policy: SigningPolicy) -> SignedEnvelope:
+        if self._passphrase is not None and policy.passphrase != self._passphrase:
+            raise SigningRefused("network: the policy is for another one than this signer; look at the passphrase")
+        envelope = checked(unsigned_xdr, policy)
+        _require_source(envelope, self._address)
+        if not self._proved:
+            self.check()
+        tx_hash = envelope.hash()  # built from the whole envelope: once
+        return _attached(envelope, tx_hash, self._address, self._sign_hash(tx_hash))
+
+    @abstractmethod
+    def _held_address(self) -> str:
+        """Address of the key that the backend holds. Raises SigningRefused or SignerUnavailable."""
+
+    @abstractmethod
+    def _sign_hash(self, tx_hash: bytes) -> bytes:
+        """Ed25519 signature of the 32 bytes themselves. Raises SigningRefused or SignerUnavailable."""
 
 
 def checked(unsigned_xdr: str, policy: SigningPolicy) -> TransactionEnvelope:
@@ -46,17 +91,20 @@ def checked(unsigned_xdr: str, policy: SigningPolicy) -> TransactionEnvelope:
     return envelope
 
 
-def attach(envelope: TransactionEnvelope, address: str, signature: bytes) -> SignedEnvelope:
-    """Attach `signature` after verifying it over the transaction hash. Raises SigningRefused."""
-    if address != envelope.transaction.source.account_id:
-        raise SigningRefused(f"signer: {address} is not the source of the envelope; set the keeper's source account")
+def _attached(envelope: TransactionEnvelope, tx_hash: bytes, address: str, signature: bytes) -> SignedEnvelope:
+    """Attach `signature` after verifying it over `tx_hash`, that of `envelope`. Raises SigningRefused."""
     keypair = Keypair.from_public_key(address)
     try:
-        keypair.verify(envelope.hash(), signature)
+        keypair.verify(tx_hash, signature)
     except BadSignatureError as error:
         raise SigningRefused(f"signature: {len(signature)} bytes that do not verify for {address}") from error
     envelope.signatures.append(DecoratedSignature(keypair.signature_hint(), signature))
-    return SignedEnvelope(envelope.to_xdr(), envelope.hash_hex())
+    return SignedEnvelope(envelope.to_xdr(), tx_hash.hex())
+
+
+def _require_source(envelope: TransactionEnvelope, address: str) -> None:
+    if address != envelope.transaction.source.account_id:
+        raise SigningRefused(f"signer: {address} is not the source of the envelope; set the keeper's source account")
 
 
 def _require(rules: dict[str, bool]) -> None:

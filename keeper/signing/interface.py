@@ -49,6 +49,12 @@ class Signer(ABC):
     def address(self) -> str:
         """The account whose key signs."""
 
+    def check(self) -> None:  # noqa: B027  # a backend that makes its own key has nothing to prove
+        """Prove that the backend holds the key of `address`; for the start of a keeper, and before the first signature.
+
+        Raises SigningRefused or SignerUnavailable.
+        """
+
     @abstractmethod
     def sign_envelope(self, unsigned_xdr: str, policy: SigningPolicy) -> SignedEnvelope:
         """Decode, check against `policy`, sign, verify, attach. Raises SigningRefused or SignerUnavailable."""

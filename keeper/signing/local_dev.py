@@ -1,4 +1,7 @@
-"""A key in a file, for the devnet and for tests. Refuses the public network. The seed is never logged or shown."""
+"""A key in a file, for the devnet and for tests. Refuses the public network and a production environment.
+
+The seed is never logged or shown.
+"""
 
 from __future__ import annotations
 
@@ -11,34 +14,43 @@ from stellar_sdk import Keypair
 from stellar_sdk.exceptions import Ed25519SecretSeedInvalidError
 
 from keeper.networks import PUBLIC_PASSPHRASE
-from keeper.signing.envelope import attach, checked
-from keeper.signing.interface import SignedEnvelope, Signer, SigningPolicy, SigningRefused
+from keeper.signing.envelope import HashSigner
+from keeper.signing.interface import SignedEnvelope, SigningPolicy, SigningRefused
 
 
-class LocalDevSigner(Signer):
+class LocalDevSigner(HashSigner):
     """Signs with the key in `path`; the file is made once, with mode 0600.
+
+    Parameters
+    ----------
+    address : the account the key must belong to; None: whatever the file holds.
+    production : whether this is a production environment.
+    passphrase : of the one network it signs for; None: any but the public one.
 
     Raises
     ------
     SigningRefused
-        If the file is readable by others or holds no seed.
+        In production, or if the file is readable by others or holds no seed.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, address: str | None = None, production: bool = False, passphrase: str | None = None
+    ) -> None:
+        if production:
+            raise SigningRefused("local_dev: a key in a file signs nothing in production; use a key service")
         self._keypair = _load_or_create(path)
-
-    def __repr__(self) -> str:
-        return f"LocalDevSigner({self.address})"
-
-    @property
-    def address(self) -> str:
-        return self._keypair.public_key
+        super().__init__(address or self._keypair.public_key, passphrase)
 
     def sign_envelope(self, unsigned_xdr: str, policy: SigningPolicy) -> SignedEnvelope:
         if policy.passphrase == PUBLIC_PASSPHRASE:
             raise SigningRefused("local_dev: a key in a file never signs for the public network; use a key service")
-        envelope = checked(unsigned_xdr, policy)
-        return attach(envelope, self.address, self._keypair.sign(envelope.hash()))
+        return super().sign_envelope(unsigned_xdr, policy)
+
+    def _held_address(self) -> str:
+        return self._keypair.public_key
+
+    def _sign_hash(self, tx_hash: bytes) -> bytes:
+        return self._keypair.sign(tx_hash)
 
 
 def _load_or_create(path: Path) -> Keypair:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from stellar_sdk import xdr
 
 from keeper.cli import pause, resolve, resume
+from keeper.decision import TargetInput
 from keeper.devnet import shapes
 from keeper.devnet.transport import ConnectionDropped, Faults
 from keeper.executor import Executor
@@ -21,7 +22,7 @@ from keeper.intent import IllegalTransition, Intent, IntentState
 from keeper.limits import ControlMode, Phase
 from keeper.signing.interface import SignedEnvelope, Signer, SignerUnavailable, SigningPolicy, SigningRefused
 from models.contracts.vault import PolicyState, Reason
-from tests.keeper.test_crashes import congest
+from tests.keeper.crash_kit import congest
 from tests.keeper.world import MARKET_NOW, World, a_row, build
 
 S = IntentState
@@ -53,7 +54,7 @@ class Silent(Faults):
             raise ConnectionDropped
 
 
-def planned(world: World) -> Intent:
+def planned(world: World, row: TargetInput | None = None, now: datetime = MARKET_NOW) -> Intent:
     """An intent in state planned, as a crash right after the decision leaves it."""
 
     class Stop(Exception):
@@ -66,7 +67,7 @@ def planned(world: World) -> Intent:
 
     keeper._driver.drive = stop  # type: ignore[method-assign]
     with pytest.raises(Stop):
-        keeper.tick(a_row(world.connection.config.vault), MARKET_NOW)
+        keeper.tick(row or a_row(world.connection.config.vault), now)
     return world.store.open_intents(world.connection.config.source_account)[0]
 
 

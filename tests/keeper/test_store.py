@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError, InternalError
 
+from keeper.event_log import BrokenEventLog
 from keeper.intent import Attempt, IllegalTransition, Intent, IntentState
 from keeper.limits import ControlMode
-from keeper.store import BrokenEventLog, DecisionRow, KeeperStore, NewIntent, StaleIntent
+from keeper.store import DecisionRow, KeeperStore, NewIntent, StaleIntent
 from models.contracts.vault import ActionHistory
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper.decision import sound
 from keeper.gateway import AssetFunds, StrategyFunds, SwapExactIn, Unwind, VaultView
 from keeper.limits import KeeperLimits
+from keeper.post_state import post_state_problem
 from keeper.trades import MissingPrice, outside_bounds, plan_trades, state_of
 from models.allocation.weights import weights_of
-from models.contracts.vault import PolicyName, VaultAsset, VaultConfig, VaultLimits
+from models.contracts.vault import ActionHistory, PolicyName, VaultAsset, VaultConfig, VaultLimits
 
 VAULT = VaultConfig(
     "v",
@@ -117,7 +117,7 @@ parts = st.lists(st.integers(0, 1000), min_size=3, max_size=3).filter(lambda v: 
 
 @given(units, units, units, units, parts)
 def test_no_plan_overspends_or_leaves_the_line(usdc: int, btc: int, xlm: int, held: int, goal: list[int]) -> None:
-    at = view(usdc + 10_000, btc, xlm, held)
+    at = view(usdc + 100_0000000, btc, xlm, held)
     weights = weights_of(dict(zip(("USDC", "BTC", "XLM"), map(D, goal), strict=True)))
     state = state_of(VAULT, at, PRICES)
     plan = plan_trades(VAULT, at, PRICES, weights, LIMITS)
@@ -125,4 +125,4 @@ def test_no_plan_overspends_or_leaves_the_line(usdc: int, btc: int, xlm: int, he
     assert all(plan.low[t] <= plan.high[t] for t in plan.low)
     assert len(plan.instructions) <= LIMITS.max_instructions
     assert sum(plan.worst.values()) == 1
-    assert sound(VAULT, weights, state, plan)
+    assert post_state_problem(VAULT, state, weights, plan, ActionHistory(), LIMITS) is None

@@ -21,7 +21,8 @@ from stellar_sdk.exceptions import PrepareTransactionException, SorobanRpcErrorR
 from stellar_sdk.soroban_rpc import GetTransactionStatus, SendTransactionStatus
 
 from keeper.devnet.admin import DevnetAdmin, DevnetUnavailable
-from keeper.devnet.chain import BAN_LEDGERS, PASSPHRASE, QUEUE_LEDGERS, Chain
+from keeper.devnet.chain import BAN_LEDGERS, QUEUE_LEDGERS, Chain
+from keeper.devnet.envelopes import PASSPHRASE
 from keeper.devnet.rpc import Rpc
 from keeper.devnet.state import StateError, load
 from keeper.devnet.transport import InProcessClient
@@ -325,9 +326,9 @@ def test_every_method_answers_in_the_shape_the_sdk_expects(stage: Stage) -> None
     assert header.ledger_seq.uint32 == latest.sequence == stage.chain.state.ledger
     assert xdr.LedgerCloseMeta.from_xdr(latest.metadata_xdr).v == 0
     assert server.get_transaction("0" * 64).latest_ledger_close_time == stage.close_s
-    with pytest.raises(SorobanRpcErrorResponse) as caught:
+    with pytest.raises(SorobanRpcErrorResponse, match="ledger range") as caught:
         server.get_events(start_ledger=1)
-    assert caught.value.code == -32601
+    assert caught.value.code == -32602
 
 
 def test_a_stalled_chain_is_unhealthy(stage: Stage) -> None:
