@@ -11,12 +11,13 @@ switch, data mode, roles) belongs to `keeper.decision`, which calls `decide` aft
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
+from models.allocation.benefit import is_worth_its_cost
 from models.allocation.volatility_target import exposure, scaled
-from models.allocation.weights import ONE, is_allocation, step_towards, turnover
+from models.allocation.weights import ONE, QUANTUM, is_allocation, step_towards, turnover
 from models.contracts.score import Score, ScoreStatus
 from models.contracts.vault import (
     ActionHistory,
@@ -24,6 +25,7 @@ from models.contracts.vault import (
     PolicyName,
     PolicyState,
     Reason,
+    Streak,
     Target,
     VaultConfig,
     VaultLimits,
@@ -41,7 +43,8 @@ class PolicyError(ValueError):
 
 def check_vault(vault: VaultConfig) -> None:
     """Raise PolicyError unless base weights are in [0, 1] and sum to exactly 1, a stable leg exists, the hysteresis
-    band is not inverted and a volatility target names a volatility that is there to be had."""
+    band is not inverted, a volatility target names a volatility that is there to be had and every other limit lies in
+    its range."""
     symbols = [a.symbol for a in vault.assets]
     if len(set(symbols)) != len(symbols):
         raise PolicyError(f"vault {vault.id}: assets name a symbol twice; keep one")
@@ -54,6 +57,9 @@ def check_vault(vault: VaultConfig) -> None:
         raise PolicyError(f"vault {vault.id}: no asset is marked stable; the policy needs a leg to move into")
     if not vault.limits.leave_score < vault.limits.enter_score:
         raise PolicyError(f"vault {vault.id}: leave_score must be below enter_score")
+    for name, is_good, range_ in _ranges(vault.limits):
+        if not is_good:
+            raise PolicyError(f"vault {vault.id}: {name} must be {range_}, not {getattr(vault.limits, name)}")
     if vault.policy is PolicyName.VOLATILITY_TARGET:
         _check_volatility_target(vault)
 
@@ -130,26 +136,30 @@ def propose_target(
         score=score.score if score else None,
         policy_version=POLICY_VERSIONS[vault.policy],
         usable=problem is None,
+        sigma_ann=score.sigma_ann if score else None,
     )
 
 
 def decide(vault: VaultConfig, target: Target, state: VaultState, history: ActionHistory, now: datetime) -> Decision:
     """Join a target with what the vault holds, what was done before and the limits.
 
-    Checks in order: same assets, target weights that are shares, usable and fresh score, dead zone, cooldown,
-    turnover a day, step. The cooldown binds in both directions.
+    Checks in order: same assets, target weights that are shares, usable and fresh score, dead zone, dwell, cooldown,
+    turnover a day, step, dollars an action and a day, benefit against cost. The cooldown binds in both directions,
+    unless the vault has another one for moves into its stable leg (`cooldown_reduce_s`); nothing else is looser for
+    them.
 
     Parameters
     ----------
     vault, target, state : over the same symbols; weights are shares of the vault.
-    history : last action and turnover of the last 24 hours, market time.
+    history : last action, turnover and dollars of the last 24 hours, and what the scores before asked for
+        (`streak_after`).
     now : market time, aware UTC.
 
     Returns
     -------
     Decision
-        REBALANCE with weights at most min(max_step, what the day has left) of turnover away, or HOLD, or REFUSE
-        when the assets differ or the target is no allocation. Always with reasons.
+        REBALANCE with weights at most as far away as the tightest cap allows (step, what the day has left, dollars),
+        or HOLD, or REFUSE when the assets differ or the target is no allocation. Always with reasons.
     """
     limits = vault.limits
     symbols = {a.symbol for a in vault.assets}
@@ -166,18 +176,80 @@ def decide(vault: VaultConfig, target: Target, state: VaultState, history: Actio
         return _no(Verdict.HOLD, Reason.SCORE_STALE, drift)
     if drift == 0 or drift < limits.dead_zone:
         return _no(Verdict.HOLD, Reason.DEAD_ZONE, drift)
+    streak = _extended(vault, target, state, history.streak)
+    if streak.scores < limits.dwell_scores:
+        return _no(Verdict.HOLD, Reason.DWELL, drift)
     last = history.last_action_at
-    if last is not None and now - last < timedelta(seconds=limits.cooldown_s):
+    if last is not None and now - last < timedelta(seconds=_cooldown_s(limits, streak.reduces)):
         return _no(Verdict.HOLD, Reason.COOLDOWN, drift)
     left_today = limits.max_turnover_day - history.turnover_day
     step = min(limits.max_step, left_today)
     if step <= 0 or step < min(limits.dead_zone, drift):
         return _no(Verdict.HOLD, Reason.TURNOVER_DAY_REACHED, drift)
+    capped = Reason.STEP_CAPPED if step == limits.max_step else Reason.TURNOVER_DAY_CAPPED
+    dollars = _dollars_allowed(limits, history)
+    if dollars is not None and dollars < min(step, drift) * state.tvl_usd:
+        if dollars <= 0 or dollars < _least_dollars(limits, drift, state):
+            return _no(Verdict.HOLD, Reason.VALUE_CAP_REACHED, drift)
+        step, capped = (dollars / state.tvl_usd).quantize(QUANTUM, rounding=ROUND_DOWN), Reason.VALUE_CAPPED
     weights = step_towards(state.weights, target.weights, step, stable_leg(vault))
-    reasons = target.reasons
-    if drift > step:
-        reasons += (Reason.STEP_CAPPED if step == limits.max_step else Reason.TURNOVER_DAY_CAPPED,)
+    if not is_worth_its_cost(vault, state, weights, target.sigma_ann):
+        return _no(Verdict.HOLD, Reason.BENEFIT_BELOW_COST, drift)
+    reasons = (*target.reasons, capped) if drift > step else target.reasons
     return Decision(Verdict.REBALANCE, reasons, weights, turnover(state.weights, weights), drift)
+
+
+def streak_after(vault: VaultConfig, target: Target, state: VaultState, streak: Streak, now: datetime) -> Streak:
+    """What to remember of a score once `decide` was asked about it, for the `history` of the next.
+
+    A score counts if it may be acted on and asks for a move out of the dead zone; one that asks for none, or for the
+    other direction, begins anew. A score that is heard again counts once. One that may not be acted on changes nothing.
+    """
+    is_stale = now - target.as_of > timedelta(seconds=vault.limits.max_score_age_s)
+    is_whole = target.weights.keys() == state.weights.keys() and is_allocation(target.weights)
+    if not is_whole or not target.usable or target.score is None or is_stale:
+        return streak
+    return _extended(vault, target, state, streak)
+
+
+def _extended(vault: VaultConfig, target: Target, state: VaultState, streak: Streak) -> Streak:
+    drift = turnover(state.weights, target.weights)
+    if drift == 0 or drift < vault.limits.dead_zone:
+        return Streak(_newest(target, streak))
+    stable = stable_leg(vault)
+    reduces = target.weights[stable] > state.weights[stable]
+    if streak.scores == 0 or streak.reduces != reduces:
+        return Streak(_newest(target, streak), reduces, 1)
+    is_new = streak.as_of is None or target.as_of > streak.as_of
+    return Streak(_newest(target, streak), reduces, streak.scores + is_new)
+
+
+def _newest(target: Target, streak: Streak) -> datetime:
+    return target.as_of if streak.as_of is None else max(target.as_of, streak.as_of)
+
+
+def _dollars_allowed(limits: VaultLimits, history: ActionHistory) -> Decimal | None:
+    """Turnover in dollars that one action may have now, None without such caps."""
+    today = None if limits.max_day_usd is None else limits.max_day_usd - history.moved_usd_day
+    caps = [cap for cap in (limits.max_action_usd, today) if cap is not None]
+    return min(caps) if caps else None
+
+
+def _least_dollars(limits: VaultLimits, drift: Decimal, state: VaultState) -> Decimal:
+    """A rest of the day's dollars below this is not worth a transaction: as much as the dead zone, or as a whole action
+    where the caps allow less."""
+    caps = [cap for cap in (limits.max_action_usd, limits.max_day_usd) if cap is not None]
+    return min(min(limits.dead_zone, drift) * state.tvl_usd, *caps)
+
+
+def _cooldown_s(limits: VaultLimits, reduces: bool) -> int:
+    own = limits.cooldown_reduce_s
+    return own if reduces and own is not None else limits.cooldown_s
+
+
+def needs_volatility(vault: VaultConfig) -> bool:
+    """Whether a score without a volatility forecast is none for this vault: its target or its benefit rests on it."""
+    return vault.policy is PolicyName.VOLATILITY_TARGET or vault.limits.min_benefit > 0
 
 
 def _volatility_target(vault: VaultConfig, score: Score) -> tuple[PolicyState, Reason, dict[str, Decimal]]:
@@ -193,6 +265,21 @@ def _volatility_target(vault: VaultConfig, score: Score) -> tuple[PolicyState, R
 
 def _stable_legs(vault: VaultConfig) -> dict[str, Decimal]:
     return {a.symbol: a.base_weight for a in vault.assets if a.stable}
+
+
+def _ranges(limits: VaultLimits) -> Iterator[tuple[str, bool, str]]:
+    """Limits that have to be told apart from nonsense: name, whether it is sound, what it must be."""
+    own, gap = limits.cooldown_reduce_s, limits.max_price_gap
+    yield "dwell_scores", limits.dwell_scores >= 1, "at least 1"
+    yield "cooldown_reduce_s", own is None or 0 <= own <= limits.cooldown_s, f"0 to cooldown_s ({limits.cooldown_s})"
+    yield "min_benefit", math.isfinite(limits.min_benefit) and limits.min_benefit >= 0, "0 or more"
+    yield "cost_bps", limits.cost_bps >= 0, "0 or more"
+    yield "cost_usd", limits.cost_usd.is_finite() and limits.cost_usd >= 0, "0 or more"
+    yield "max_price_gap", gap is None or (gap.is_finite() and 0 < gap < 1), "above 0 and below 1"
+    for name in ("max_action_usd", "max_day_usd"):
+        cap: Decimal | None = getattr(limits, name)
+        yield name, cap is None or (cap.is_finite() and cap > 0), "above 0"
+    yield "allowed_models", limits.allowed_models is None or len(limits.allowed_models) > 0, "a model version or more"
 
 
 def _check_volatility_target(vault: VaultConfig) -> None:
@@ -224,7 +311,7 @@ def _score_problem(score: Score | None, vault: VaultConfig, now: datetime) -> Re
     if score.score is None or not math.isfinite(score.score):
         return Reason.SCORE_MISSING
     sigma = score.sigma_ann
-    if vault.policy is PolicyName.VOLATILITY_TARGET and (sigma is None or not (math.isfinite(sigma) and sigma > 0)):
+    if needs_volatility(vault) and (sigma is None or not (math.isfinite(sigma) and sigma > 0)):
         return Reason.SCORE_MISSING
     return None
 

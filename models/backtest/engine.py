@@ -20,7 +20,7 @@ from models.backtest.holdings import Depth, Order, fill, order_to, values_of
 from models.backtest.records import Tick, Trade
 from models.backtest.strategy import History, Moment, Strategy
 from models.contracts.score import Score
-from models.contracts.vault import ActionHistory, Decision, Reason, Target, VaultState, Verdict
+from models.contracts.vault import ActionHistory, Decision, Reason, Streak, Target, VaultState, Verdict
 
 ZERO = Decimal(0)
 DAY = timedelta(days=1)
@@ -48,12 +48,14 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """An order that is out: when it was decided, with what turnover, and the first bar at which it may be filled."""
+    """An order that is out: when it was decided, with what turnover (share and dollars of the vault), and the first bar
+    at which it may be filled."""
 
     order: Order
     decided_bar: int
     decided_at: datetime
     planned: Decimal
+    planned_usd: Decimal
     due: int
 
 
@@ -89,8 +91,9 @@ class Engine:
         self._last: Target | None = None
         self._sent: Sent | None = None
         self._acted_on: datetime | None = None
-        self._actions: deque[tuple[datetime, Decimal]] = deque()
+        self._actions: deque[tuple[datetime, Decimal, Decimal]] = deque()
         self._last_action_at: datetime | None = None
+        self._streak = Streak()
 
     def step(self, bar: Bar, score: Score | None) -> Step:
         """Mark, fill what is due, hear the strategy, decide.
@@ -139,7 +142,7 @@ class Engine:
         filled = fill(sent.order, self._units, self._prices, share, self._cash, costs, depth)
         self._units = filled.units
         if share > 0:
-            self._actions.append((sent.decided_at, sent.planned))
+            self._actions.append((sent.decided_at, sent.planned, sent.planned_usd))
             self._last_action_at = sent.decided_at
         moved = max(filled.sold_usd, filled.bought_usd) / before
         notional = filled.sold_usd + filled.bought_usd
@@ -186,6 +189,7 @@ class Engine:
         if state is None:
             return _no(Verdict.REFUSE, Reason.PRICE_MISSING)
         decision = policy.decide(self._vault, target, state, history, bar.close_at)
+        self._streak = policy.streak_after(self._vault, target, state, self._streak, bar.close_at)
         if decision.verdict is Verdict.REBALANCE and target.as_of == self._acted_on:
             return _no(Verdict.HOLD, Reason.ALREADY_DECIDED, decision.drift)
         return decision
@@ -194,13 +198,16 @@ class Engine:
         assert decision.weights is not None
         order = order_to(decision.weights, state.weights, self._units, self._prices, self._cash)
         due = bar.index + self._execution.latency_bars
-        self._sent = Sent(order, bar.index, bar.close_at, decision.turnover, due)
+        planned = decision.turnover
+        self._sent = Sent(order, bar.index, bar.close_at, planned, planned * state.tvl_usd, due)
         self._acted_on = target.as_of
 
     def _bound_by(self, now: datetime) -> ActionHistory:
         while self._actions and self._actions[0][0] <= now - DAY:
             self._actions.popleft()
-        return ActionHistory(self._last_action_at, sum((moved for _, moved in self._actions), ZERO))
+        moved = sum((moved for _, moved, _ in self._actions), ZERO)
+        moved_usd = sum((moved for _, _, moved in self._actions), ZERO)
+        return ActionHistory(self._last_action_at, moved, moved_usd, self._streak)
 
     def _by_symbol(self, bar: Bar) -> tuple[dict[str, float], dict[str, float]]:
         sigma, depth = (dict(zip(self._symbols, row, strict=False)) for row in (bar.sigma_day, bar.depth_usd))

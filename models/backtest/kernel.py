@@ -6,6 +6,7 @@ what is published of the live policies comes from the exact engine, and a test h
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 
 DAY_US = 86_400_000_000
+DAYS_A_YEAR = 365.0
 FINEST = 5e-9  # half of the step of an exact weight: a smaller drift is none
 
 
@@ -26,6 +28,9 @@ class Limits(NamedTuple):
     """Limits of a vault and terms of its orders: floats and integers as the kernel reads them.
 
     `latency` in bars, `kappa` of the impact, `cooldown_us` in microseconds, the others shares of the vault.
+    `dwell` in scores, `cooldown_reduce_us` of moves into the stable leg. `min_benefit` 0 = benefits are not weighed;
+    `cost` per dollar swapped and `cost_usd` per action are what they are weighed against, `risky` the base weights
+    outside the stable leg. `max_action_usd`, `max_day_usd` dollars of turnover.
     """
 
     latency: int
@@ -34,6 +39,14 @@ class Limits(NamedTuple):
     max_step: float
     max_turnover_day: float
     cooldown_us: int
+    dwell: int
+    cooldown_reduce_us: int
+    min_benefit: float
+    cost: float
+    cost_usd: float
+    risky: float
+    max_action_usd: float
+    max_day_usd: float
 
 
 class Market(NamedTuple):
@@ -77,6 +90,7 @@ def simulate(
     wanted: FloatArray,
     usable: BoolArray,
     said: IntArray,
+    sigma_ann: FloatArray,
     start: FloatArray,
     cash: int,
     capital: float,
@@ -87,7 +101,7 @@ def simulate(
 
     Parameters
     ----------
-    wanted, usable, said : targets, as in `FloatTargets`.
+    wanted, usable, said, sigma_ann : targets, as in `FloatTargets`, with NaN for a volatility that is not said.
     start : (k,) weights at the first bar; `cash`: column of the stable leg.
     capital : dollars at the first bar.
 
@@ -106,6 +120,7 @@ def simulate(
     acted_on, sent_bar, sent_turnover = 0, 0, 0.0
     done = first = 0
     last_action = -1
+    streak, streak_reduces, streak_said = 0, False, said[0] - 1
     for t in range(n):
         total = 0.0
         for a in range(k):
@@ -158,19 +173,44 @@ def simulate(
         for a in range(k):
             drift += abs(wanted[t, a] - held[a])
         drift /= 2.0
+        reduces = wanted[t, cash] > held[cash] + FINEST
         if drift < max(limits.dead_zone, FINEST):
+            streak = 0
+        elif streak == 0 or streak_reduces != reduces:
+            streak, streak_reduces = 1, reduces
+        elif said[t] > streak_said:
+            streak += 1
+        streak_said = max(streak_said, said[t])
+        if streak == 0 or streak < limits.dwell:
             continue
-        if last_action >= 0 and times_us[t] - times_us[last_action] < limits.cooldown_us:
+        has_own = reduces and limits.cooldown_reduce_us >= 0
+        cooldown_us = limits.cooldown_reduce_us if has_own else limits.cooldown_us
+        if last_action >= 0 and times_us[t] - times_us[last_action] < cooldown_us:
             continue
         while first < done and times_us[fill_bars[first, 0]] <= times_us[t] - DAY_US:
             first += 1
-        today = 0.0
+        today = today_usd = 0.0
         for i in range(first, done):
             if market.fill_share[fill_bars[i, 1]] > 0.0:  # an order that failed moved nothing and binds nobody
                 today += fills[i, 0]
+                today_usd += fills[i, 0] * equity[fill_bars[i, 0]]
         step = min(limits.max_step, limits.max_turnover_day - today)
         if step <= 0.0 or step < min(limits.dead_zone, drift):
             continue
+        dollars = min(limits.max_action_usd, limits.max_day_usd - today_usd)
+        if dollars < min(step, drift) * total:
+            least = min(min(limits.dead_zone, drift) * total, limits.max_action_usd, limits.max_day_usd)
+            if dollars <= 0.0 or dollars < least:
+                continue
+            step = dollars / total
+        if limits.min_benefit > 0.0 and sigma_ann[t] == sigma_ann[t]:
+            share_moved = min(1.0, step / drift)
+            safer = abs(wanted[t, cash] - held[cash]) * share_moved
+            benefit = 0.0
+            if limits.risky > 0.0:
+                benefit = sigma_ann[t] / math.sqrt(DAYS_A_YEAR) * safer / limits.risky
+            if benefit < limits.min_benefit * (min(drift, step) * limits.cost + limits.cost_usd / total):
+                continue
         if acted and said[t] == acted_on:
             continue
         part = 1.0 if drift <= step else step / drift

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,14 @@ class Closes:
 
     as_of_us: IntArray
     close: FloatArray
+
+
+class VaultMarket(Protocol):
+    """What every kind of run reads of a market: vaults by id, with the terms of their legs, and closes by series."""
+
+    def vaults(self) -> Mapping[str, tuple[VaultConfig, Mapping[str, Terms]]]: ...
+
+    def closes(self, series: Sequence[str]) -> Mapping[str, Closes]: ...
 
 
 @dataclass(frozen=True, slots=True)

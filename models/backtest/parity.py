@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from models.allocation.policy import decide, propose_target
+from models.allocation.policy import decide, propose_target, streak_after
 from models.backtest.records import BacktestRun, Tick
-from models.contracts.vault import ActionHistory, Decision, Reason, Target, VaultConfig, Verdict
+from models.contracts.vault import ActionHistory, Decision, Reason, Streak, Target, VaultConfig, Verdict
 
 DAY = timedelta(days=1)
 ZERO = Decimal(0)
@@ -56,9 +56,10 @@ class _Replay:
         self._fills = {trade.bar: trade for trade in run.trades}
         self._last: Target | None = None
         self._last_action_at: datetime | None = None
-        self._recent: list[tuple[datetime, Decimal]] = []
+        self._recent: list[tuple[datetime, Decimal, Decimal]] = []
         self._open_since: int | None = None
         self._acted_on: datetime | None = None
+        self._streak = Streak()
 
     def differences(self) -> Iterator[Difference]:
         for tick in self._run.ticks:
@@ -79,7 +80,8 @@ class _Replay:
         if trade.fill_share > 0:
             sent = self._run.ticks[trade.decided_bar]
             self._last_action_at = sent.now
-            self._recent.append((sent.now, sent.decision.turnover if sent.decision else ZERO))
+            moved = sent.decision.turnover if sent.decision else ZERO
+            self._recent.append((sent.now, moved, moved * sent.state.tvl_usd if sent.state else ZERO))
 
     def _asked_again(self, tick: Tick) -> Iterator[tuple[str, object, object]]:
         last, score = self._last, tick.score
@@ -104,13 +106,16 @@ class _Replay:
         if tick.state is None:
             return _no(Verdict.REFUSE, Reason.PRICE_MISSING)
         decision = decide(self._vault, target, tick.state, history, tick.now)
+        self._streak = streak_after(self._vault, target, tick.state, self._streak, tick.now)
         if decision.verdict is Verdict.REBALANCE and target.as_of == self._acted_on:
             return _no(Verdict.HOLD, Reason.ALREADY_DECIDED, decision.drift)
         return decision
 
     def _history(self, now: datetime) -> ActionHistory:
-        self._recent = [(at, moved) for at, moved in self._recent if at > now - DAY]
-        return ActionHistory(self._last_action_at, sum((moved for _, moved in self._recent), ZERO))
+        self._recent = [action for action in self._recent if action[0] > now - DAY]
+        moved = sum((moved for _, moved, _ in self._recent), ZERO)
+        moved_usd = sum((moved for _, _, moved in self._recent), ZERO)
+        return ActionHistory(self._last_action_at, moved, moved_usd, self._streak)
 
 
 def _no(verdict: Verdict, reason: Reason, drift: Decimal = ZERO) -> Decision:

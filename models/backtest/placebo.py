@@ -84,8 +84,15 @@ def circular_shifts(
 
 
 def _moved(targets: FloatTargets, bars: int) -> FloatTargets:
+    said = np.roll(targets.said, bars)
+    # What comes round from the end is older than the beginning, so that a newer word stays one with a larger number.
+    said[:bars] -= targets.said.max() - targets.said.min() + 1
+    sigma_ann = targets.sigma_ann
     return FloatTargets(
-        np.roll(targets.weights, bars, axis=0), np.roll(targets.usable, bars), np.roll(targets.said, bars)
+        np.roll(targets.weights, bars, axis=0),
+        np.roll(targets.usable, bars),
+        said,
+        None if sigma_ann is None else np.roll(sigma_ann, bars),
     )
 
 

@@ -37,6 +37,15 @@ LIMITS: Mapping[str, Field] = {
     "max_share_imputed": Number("Share of filled inputs that is still trusted", 0, 1),
     "target_sigma_ann": Number("Volatility wanted by voltarget, annualised fraction", 0.01, 10),
     "max_exposure": Number("Most that voltarget holds, multiples of the base weights", _SMALLEST, 10),
+    "dwell_scores": Number("Scores in a row that must ask for the same direction", 1, 1_000, whole=True),
+    "cooldown_reduce_s": Number(
+        "Seconds before a move into the stable leg; cooldown_s at most", 0, _MONTH_S, whole=True
+    ),
+    "min_benefit": Number("Change of one-day risk over cost that a move must reach; 0 for none", 0, 1_000),
+    "cost_bps": Number("Cost of a swap that min_benefit reckons with, basis points", 0, 10_000, whole=True),
+    "cost_usd": Number("Cost of a transaction that min_benefit reckons with, dollars", 0, 1e6),
+    "max_action_usd": Number("Dollars of turnover in one action", _SMALLEST, 1e12),
+    "max_day_usd": Number("Dollars of turnover in 24 hours", _SMALLEST, 1e12),
 }
 REQUEST: Mapping[str, Field] = {
     "vault_id": Text("Vault of the universe file, without `vault:`", r"[a-z][a-z0-9_-]{0,31}", "mixed", required=True),
@@ -57,7 +66,10 @@ REQUEST: Mapping[str, Field] = {
     "bootstrap_repetitions": Number("Resamples behind the intervals", 100, MOST_REPETITIONS, REPETITIONS, whole=True),
     "seed": Number("Seed of the bootstrap", 0, 2**53 - 1, 0, whole=True),
 }
-_EXACT = ("dead_zone", "max_step", "max_turnover_day", "max_exposure")  # Decimal in the limits
+_EXACT = (
+    "dead_zone", "max_step", "max_turnover_day", "max_exposure", "cost_usd", "max_price_gap", "max_action_usd",
+    "max_day_usd",
+)  # Decimal in the limits  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +181,11 @@ def vault_of(stored: Mapping[str, Any]) -> VaultConfig:
     """A vault from the JSON that `as_plain` makes of it."""
     assets = tuple(VaultAsset(**asset | {"base_weight": Decimal(asset["base_weight"])}) for asset in stored["assets"])
     limits: dict[str, Any] = {
-        name: Decimal(value) if name in _EXACT else value for name, value in stored["limits"].items()
+        name: Decimal(value) if name in _EXACT and value is not None else value
+        for name, value in stored["limits"].items()
     }
+    if limits.get("allowed_models") is not None:
+        limits["allowed_models"] = tuple(limits["allowed_models"])
     return VaultConfig(
         stored["id"], stored["network"], stored["contract"], assets,
         VaultLimits(**limits), PolicyName(stored["policy"]),
@@ -191,4 +206,5 @@ def check_asked(vault: VaultConfig) -> None:
     try:
         check_vault(vault)
     except PolicyError as error:
-        raise RequestError("limits.max_exposure" if "max_exposure" in str(error) else "vault_id", str(error)) from error
+        named = str(error).removeprefix(f"vault {vault.id}: ").split()[0]
+        raise RequestError(f"limits.{named}" if named in LIMITS else "vault_id", str(error)) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -89,6 +90,7 @@ def run_targets(strategy: Strategy, bars: Bars, targets: FloatTargets, execution
         targets.weights,
         targets.usable,
         targets.said,
+        np.full(n, np.nan) if targets.sigma_ann is None else targets.sigma_ann,
         as_row(vault, strategy.start),
         bars.symbols.index(stable_leg(vault)),
         float(execution.capital_usd),
@@ -113,6 +115,14 @@ def limits_of(vault: VaultConfig, execution: Execution) -> Limits:
         float(limits.max_step),
         float(limits.max_turnover_day),
         limits.cooldown_s * 1_000_000,
+        limits.dwell_scores,
+        -1 if limits.cooldown_reduce_s is None else limits.cooldown_reduce_s * 1_000_000,
+        limits.min_benefit,
+        limits.cost_bps * 1e-4,
+        float(limits.cost_usd),
+        float(1 - next(asset.base_weight for asset in vault.assets if asset.stable)),
+        math.inf if limits.max_action_usd is None else float(limits.max_action_usd),
+        math.inf if limits.max_day_usd is None else float(limits.max_day_usd),
     )
 
 

@@ -12,12 +12,12 @@ from decimal import Decimal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.allocation.policy import propose_target
+from models.allocation.policy import needs_volatility, propose_target
 from models.backtest.bars import Bars
 from models.backtest.strategy import FloatTargets, Moment
 from models.backtest.tape import ScoreTape
 from models.backtest.target_kernel import fill_targets, rule_of
-from models.contracts.vault import PolicyName, Target, VaultConfig
+from models.contracts.vault import Target, VaultConfig
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -58,12 +58,13 @@ class ScorePolicy:
         # A vault counts as risk off until it is told otherwise.
         fill_targets(rule, np.where(trusted, numbers[there], np.nan), False, weights)
         said = np.where(position >= 0, tape.as_of_us[there], now)
-        return FloatTargets(weights, trusted & (now <= tape.valid_until_us[there]), said)
+        sigma_ann = np.where(position >= 0, tape.sigma_ann[there], np.nan)
+        return FloatTargets(weights, trusted & (now <= tape.valid_until_us[there]), said, sigma_ann)
 
     def _trusted(self, tape: ScoreTape) -> BoolArray:
         """(m,) whether a score may be acted on while it is fresh."""
         enough = tape.sound & (tape.share_imputed <= self.vault.limits.max_share_imputed) & np.isfinite(tape.value)
-        if self.vault.policy is PolicyName.VOLATILITY_TARGET:
+        if needs_volatility(self.vault):
             enough &= np.isfinite(tape.sigma_ann) & (tape.sigma_ann > 0)
         return enough
 

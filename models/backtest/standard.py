@@ -17,7 +17,7 @@ from models.backtest.bars import DAY_US, Bars, microseconds
 from models.backtest.comparison import Window, equal_exposure_mix
 from models.backtest.costs import Costs
 from models.backtest.engine import Execution
-from models.backtest.market import Closes, bars_of, usable_days
+from models.backtest.market import VaultMarket, bars_of, usable_days
 from models.backtest.metrics import STATISTICS
 from models.backtest.mixes import equal_risky
 from models.backtest.placebo import circular_shifts
@@ -25,7 +25,7 @@ from models.backtest.plain import as_plain
 from models.backtest.plain_strategies import ConstantMix, Hold, Rebalanced, inverse_volatility
 from models.backtest.records import BacktestRun
 from models.backtest.report import build
-from models.backtest.request import EQUAL_WEIGHT, HOLD, INVERSE_VOLATILITY, Inputs, Terms, inputs_of
+from models.backtest.request import EQUAL_WEIGHT, HOLD, INVERSE_VOLATILITY, Inputs, inputs_of
 from models.backtest.run import run_fast
 from models.backtest.score_strategies import ScorePolicy
 from models.backtest.strategy import Strategy
@@ -34,7 +34,6 @@ from models.backtest.surroundings import regimes, windows_within
 from models.backtest.tape import ScoreTape
 from models.contracts.runs import RunKind, ScoreSource
 from models.contracts.score import Score
-from models.contracts.vault import VaultConfig
 from models.runs.bounds import MOST
 from models.runs.identity import digest_of_arrays
 from models.runs.plan import NotEnough, Outcome, Plan, RequestError, Watch
@@ -42,15 +41,11 @@ from models.runs.plan import NotEnough, Outcome, Plan, RequestError, Watch
 LOOKBACK_DAYS = 30  # of inverse volatility, which looks again each week
 REBALANCED_DAYS = 7
 MIX = "_mix"  # after the name of a policy: constant mix of the same mean exposure
-MAX_TRADES = 2_000  # that are kept of one strategy; the summary has the number of all
+MAX_TRADES = 500  # that are kept of one strategy; the summary has the number of all
 
 
-class MarketData(Protocol):
+class MarketData(VaultMarket, Protocol):
     """What a backtest reads of a market (`models.runs.reading`)."""
-
-    def vaults(self) -> Mapping[str, tuple[VaultConfig, Mapping[str, Terms]]]: ...
-
-    def closes(self, series: Sequence[str]) -> Mapping[str, Closes]: ...
 
     def scores(self, vault_id: str, source: ScoreSource) -> Sequence[Score]: ...
 

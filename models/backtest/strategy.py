@@ -60,12 +60,13 @@ class FloatTargets:
     """The targets of all n bars at once, for the fast path.
 
     `weights` (n, k); `usable` (n,) False = nothing may move; `said` (n,) number of the word that the target rests on:
-    one word is acted on once.
+    one word is acted on once. `sigma_ann` (n,) volatility that goes with it, NaN = not said; None: of no bar.
     """
 
     weights: FloatArray
     usable: BoolArray
     said: IntArray
+    sigma_ann: FloatArray | None = None
 
 
 class Strategy(Protocol):

@@ -58,6 +58,15 @@ class VaultLimits:
     max_fee_stroops: int = 10_000_000
     target_sigma_ann: float | None = None  # volatility target only: annualised volatility wanted of the vault, fraction
     max_exposure: Decimal = Decimal(1)  # volatility target only: most that may be held, in multiples of base weights
+    dwell_scores: int = 1  # scores in a row that must ask for a move of the same direction; 1 = the first is enough
+    cooldown_reduce_s: int | None = None  # cooldown before a move into the stable leg; None = cooldown_s, 0 = none
+    min_benefit: float = 0.0  # expected fall or rise of one-day risk over expected cost; 0 = not asked
+    cost_bps: int = 40  # expected cost of a swap, 1e-4 of what is swapped: a pair's fee of 30 and 10 of slippage
+    cost_usd: Decimal = Decimal("0.25")  # expected cost of a transaction besides its swaps
+    max_price_gap: Decimal | None = None  # relative gap between two price sources; None = one source is enough
+    max_action_usd: Decimal | None = None  # dollars of turnover in one action; None = only max_step
+    max_day_usd: Decimal | None = None  # dollars of turnover in 24 hours; None = only max_turnover_day
+    allowed_models: tuple[str, ...] | None = None  # model versions whose scores may act; None = any
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,7 @@ class Target:
     """What the policy wants of a vault at one score: weights by symbol that sum to 1, and why.
 
     `usable` False: the score was missing, stale or degraded; the target repeats the last state and nothing may move.
+    `sigma_ann`: annualised volatility that the score forecasts of the base weights, fraction; None = not said.
     """
 
     vault_id: str
@@ -87,6 +97,7 @@ class Target:
     score: float | None
     policy_version: str
     usable: bool = True
+    sigma_ann: float | None = None
 
 
 class Verdict(StrEnum):
@@ -112,9 +123,13 @@ class Reason(StrEnum):
     SCORE_DEGRADED = "score_degraded"
     COOLDOWN = "cooldown"
     DEAD_ZONE = "dead_zone"
+    DWELL = "dwell"
+    BENEFIT_BELOW_COST = "benefit_below_cost"
     TURNOVER_DAY_REACHED = "turnover_day_reached"
     STEP_CAPPED = "step_capped"
     TURNOVER_DAY_CAPPED = "turnover_day_capped"
+    VALUE_CAPPED = "value_capped"
+    VALUE_CAP_REACHED = "value_cap_reached"
     ASSETS_DIFFER = "assets_differ"
     # of the keeper
     NO_TARGET = "no_target"
@@ -126,15 +141,23 @@ class Reason(StrEnum):
     DATA_MODE_NOT_ALLOWED = "data_mode_not_allowed"
     WRONG_NETWORK = "wrong_network"
     INPUTS_IMPUTED = "inputs_imputed"
+    MODEL_NOT_ALLOWED = "model_not_allowed"
+    SECOND_PRICE_MISSING = "second_price_missing"
+    PRICES_DISAGREE = "prices_disagree"
     PRICE_MISSING = "price_missing"
     VAULT_EMPTY = "vault_empty"
     ROLE_MOVED = "role_moved"
     CODE_CHANGED = "code_changed"
     BALANCE_BELOW_RESERVE = "balance_below_reserve"
+    NOT_CONFIGURED = "not_configured"
     CHAIN_UNAVAILABLE = "chain_unavailable"
+    CHAIN_UNHEALTHY = "chain_unhealthy"
+    NETWORK_RESET = "network_reset"
+    PROTOCOL_UNTESTED = "protocol_untested"
     ACCOUNT_BUSY = "account_busy"
     INTENT_UNRESOLVED = "intent_unresolved"
     ALREADY_DECIDED = "already_decided"
+    INSTRUCTIONS_CAPPED = "instructions_capped"
     NOTHING_TO_TRADE = "nothing_to_trade"
     POST_STATE_OUT_OF_BOUNDS = "post_state_out_of_bounds"
 
@@ -152,11 +175,24 @@ class VaultState:
 
 
 @dataclass(frozen=True, slots=True)
+class Streak:
+    """How many scores in a row asked for a move of one direction. `as_of`: of the newest of them; `reduces`: into the
+    stable leg. `scores` 0: the newest asked for none."""
+
+    as_of: datetime | None = None
+    reduces: bool = False
+    scores: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ActionHistory:
-    """Past actions that bind the next one, in market time. `turnover_day`: share moved in the last 24 hours."""
+    """Past actions and scores that bind the next action, in market time. `turnover_day`, `moved_usd_day`: share of the
+    vault and dollars moved in the last 24 hours. `streak`: up to the score before."""
 
     last_action_at: datetime | None = None
     turnover_day: Decimal = Decimal(0)
+    moved_usd_day: Decimal = Decimal(0)
+    streak: Streak = Streak()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ AT_ONCE = 40_000_000  # about a second of one core, after the first run of a pro
 AT_ONCE_SHARED = 150_000_000  # three seconds of one core, by work that all cores share
 MOST = 4_000_000_000  # minutes of a job; above it a request is refused
 MAX_OPEN = 20  # runs that wait or are computed; the next one is told to come back
+LARGE_RUNS_A_DAY = 200  # that the API leaves to the job in 24 hours: at most MOST each, so 4 to 5 hours of it
+SMALL_RUNS_A_DAY = 2_000  # that the API computes itself in 24 hours, and stores
 MAX_HISTORY_DAYS = 3_660  # of closes that are read for one run
 MAX_BODY_BYTES = 16_384
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from models.contracts.running import Runner
 from models.contracts.runs import RunKind
 from models.runs.identity import Identity, identify
 
@@ -61,7 +62,7 @@ class Plan:
 
     `inputs`: JSON-able and complete, every default written out: from them the same plan is made again. `work`: how much
     there is to do, in units of `models.runs.bounds`. `compute` depends on nothing outside; it tells its watch how far
-    it is.
+    it is. `share`: the same, to the byte, by a runner that shares it; None where a run is not cut into tasks.
     """
 
     kind: RunKind
@@ -70,6 +71,7 @@ class Plan:
     seed: int
     work: int
     compute: Callable[[Watch], Outcome]
+    share: Callable[[Watch, Runner], Outcome] | None = None
 
     @property
     def identity(self) -> Identity:

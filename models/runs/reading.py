@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from models.backtest.bars import DAY_US
 from models.backtest.comparison import Window
 from models.backtest.market import Closes, Published, scores_of
 from models.backtest.request import Terms, vault_of
@@ -34,8 +35,8 @@ _TERMS = f"""
         or (dataset = 'fx_rates' and interval = '1d' and kind in ('ranges', 'fixings'))
     ) order by id, dataset
 """
-# The same closes that features believe, without those that are only carried. One row a series: arrays are read in a
-# tenth of the time of rows.
+# The same closes that features believe, without those that are only carried. Numbers come as their bytes, both columns
+# of a series in the same order, whichever that is: a tenth of the time that text takes. They are sorted here.
 _CLOSES = """
     with known as (
         select series, ts + interval '1 hour' as as_of, close from features.bar_returns
@@ -43,14 +44,11 @@ _CLOSES = """
         union all
         select series, as_of, close from features.rate_volatility
         where series = any(:series) and n_obs > 0 and close > 0
-    ),
-    newest as (select max(as_of) as as_of from known)
-    select known.series,
-        array_agg((extract(epoch from known.as_of) * 1000000)::bigint order by known.as_of) as as_of_us,
-        array_agg(known.close order by known.as_of) as close
-    from known, newest where known.as_of > newest.as_of - make_interval(days => :days)
-    group by known.series
+    )
+    select series, string_agg(timestamptz_send(as_of), '') as as_of, string_agg(float8send(close), '') as close
+    from known group by series
 """
+_POSTGRES_EPOCH_US = 946_684_800_000_000  # 2000-01-01, from which the database counts microseconds
 _WALK_FORWARD = f"""
     with evaluation as (
         select evaluation_id from {ML_WALK_FORWARD}
@@ -96,10 +94,13 @@ class StoredMarket:
 
     def closes(self, series: Sequence[str]) -> dict[str, Closes]:
         """Closes of the last ten years, by series."""
-        rows = self._ask(_CLOSES, {"series": list(series), "days": MAX_HISTORY_DAYS})
+        rows = {row["series"]: _by_time(row) for row in self._ask(_CLOSES, {"series": list(series)})}
+        oldest = max((own.as_of_us[-1] for own in rows.values()), default=0) - MAX_HISTORY_DAYS * DAY_US
+        recent = {name: own.as_of_us > oldest for name, own in rows.items()}
         return {
-            row["series"]: Closes(np.array(row["as_of_us"], dtype=np.int64), np.array(row["close"], dtype=np.float64))
-            for row in rows
+            name: Closes(own.as_of_us[recent[name]], own.close[recent[name]])
+            for name, own in rows.items()
+            if recent[name].any()
         }
 
     def events(self) -> list[Window]:
@@ -120,6 +121,13 @@ class StoredMarket:
             rows = self._ask(_WALK_FORWARD, {**subject, "published": PUBLISHED})
             return scores_of(vault_id, [_published(row) for row in rows], mode)
         return [_issued(row) for row in self._ask(_ISSUED, subject)]
+
+
+def _by_time(row: Mapping[str, Any]) -> Closes:
+    as_of_us = np.frombuffer(row["as_of"], dtype=">i8").astype(np.int64) + _POSTGRES_EPOCH_US
+    close = np.frombuffer(row["close"], dtype=">f8").astype(np.float64)
+    order = np.argsort(as_of_us, kind="stable")
+    return Closes(as_of_us[order], close[order])
 
 
 def _published(row: Mapping[str, Any]) -> Published:

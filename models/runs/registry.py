@@ -17,7 +17,8 @@ from models.contracts.tables import RISK_RUN_EVENTS, RISK_RUN_RESULTS, RISK_RUNS
 from models.runs.plan import Outcome, Plan
 from models.runs.reading import Ask
 
-# All in one statement, so in one transaction: the run unless it is known, its result if there is one, the event.
+# All in one statement, so in one transaction: the run unless it is known, the event, and the result if there is one. An
+# event that may not follow what was said before is left out by the database (revision 0014), and the result with it.
 _RECORD = f"""
     with run as (
         insert into {RISK_RUNS} (id, kind, input_hash, inputs, data_hash, code_hash, environment_hash, environment,
@@ -26,14 +27,17 @@ _RECORD = f"""
             cast(:environment as jsonb), :seed, :work, :by, :requested_at, :data_mode)
         on conflict (id) do nothing
     ),
+    event as (
+        insert into {RISK_RUN_EVENTS} (run, status, detail, said_by, run_id)
+        values (:id, :status, :detail, :by, :run_id) returning id
+    ),
     result as (
         insert into {RISK_RUN_RESULTS} (run, summary, curve, trades, seconds)
-        select :id, cast(:summary as jsonb), cast(:curve as jsonb), cast(:trades as jsonb), :seconds
+        select :id, cast(:summary as jsonb), cast(:curve as jsonb), cast(:trades as jsonb), :seconds from event
         where cast(:summary as text) is not null
         on conflict (run) do nothing
     )
-    insert into {RISK_RUN_EVENTS} (run, status, detail, said_by, run_id)
-    values (:id, :status, :detail, :by, :run_id) returning id
+    select id from event
 """
 _EVENT = f"""
     insert into {RISK_RUN_EVENTS} (run, status, detail, said_by, run_id)
@@ -57,8 +61,23 @@ _PAGE = f"""{_RUNS}
         and (cast(:before_at as timestamptz) is null or (r.recorded_at, r.id) < (:before_at, :before_id))
     order by r.recorded_at desc, r.id desc limit :limit
 """
-_OPEN = f"""{_RUNS}
-    where e.status = any(:open) order by e.id limit :limit
+# Inputs and results are read only of those that are open: of all others their newest event.
+_OPEN = f"""
+    with open as materialized (
+        select e.run from {RISK_RUNS} as r
+        join lateral (
+            select * from {RISK_RUN_EVENTS} as own where own.run = r.id order by own.id desc limit 1
+        ) as e on true
+        where e.status = any(:open) order by e.id limit :limit
+    )
+    {_RUNS} where r.id in (select run from open) order by e.id
+"""
+# The event with which the bound was reached: until it is a day old, no other one is taken.
+_ROOM_IN_S = f"""
+    select extract(epoch from recorded_at + interval '1 day' - clock_timestamp()) as seconds
+    from {RISK_RUN_EVENTS}
+    where status = :status and said_by = '{Asker.API.value}' and recorded_at > statement_timestamp() - interval '1 day'
+    order by recorded_at desc offset :bound - 1 limit 1
 """
 _COURSE = f"select curve, trades from {RISK_RUN_RESULTS} where run = :id"
 
@@ -125,6 +144,12 @@ class Registry:
         """Runs that wait or are computed, in the order in which they came to be."""
         return [_run(row) for row in self._ask(_OPEN, {"open": [s.value for s in statuses], "limit": limit})]
 
+    def room_in_s(self, status: RunStatus, bound: int) -> float | None:
+        """Seconds until the API may bring another run to this status, which `bound` (1 or more) reach in 24 hours of
+        wall time; None: now."""
+        rows = self._ask(_ROOM_IN_S, {"status": status.value, "bound": bound})
+        return float(rows[0]["seconds"]) if rows else None
+
     def course(self, run_id: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         """Curve and trades of a run; empty where there is no result."""
         rows = self._ask(_COURSE, {"id": run_id})
@@ -141,10 +166,14 @@ class Registry:
         seconds: float | None = None,
         detail: str | None = None,
         run_id: str | None = None,
-    ) -> str:
-        """Write a run, unless it is known, and what is to be said of it now. Returns its id."""
+    ) -> bool:
+        """Write a run, unless it is known, and what is to be said of it now, with its result: all or nothing.
+
+        Returns whether the word was taken. Neither word nor result is kept where it may not follow what was said
+        before, as `done` after `cancelled`: of two who say the same at once, one hears that he was first.
+        """
         identity = plan.identity
-        self._told(
+        told = self._told(
             _RECORD,
             {
                 "id": identity.id, "kind": plan.kind.value, "input_hash": identity.input_hash,
@@ -157,15 +186,17 @@ class Registry:
                 "detail": detail, "run_id": run_id,
             },
         )  # fmt: skip
-        return identity.id
+        return bool(told)
 
-    def say(self, run: str, status: RunStatus, by: Asker, detail: str | None = None, run_id: str | None = None) -> None:
-        """An event of a run that is there. `run_id`: the Dagster run that says so."""
-        self._told(_EVENT, {"id": run, "status": status.value, "detail": detail, "by": by.value, "run_id": run_id})
+    def say(self, run: str, status: RunStatus, by: Asker, detail: str | None = None, run_id: str | None = None) -> bool:
+        """An event of a run that is there, and whether it was taken: not where it may not follow what was said before,
+        as anything after `done`. `run_id`: the Dagster run that says so."""
+        said = {"id": run, "status": status.value, "detail": detail, "by": by.value, "run_id": run_id}
+        return bool(self._told(_EVENT, said))
 
-    def _told(self, statement: str, values: Mapping[str, Any]) -> None:
+    def _told(self, statement: str, values: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
         assert self._tell is not None, "this registry was opened for reading"
-        self._tell(statement, values)
+        return self._tell(statement, values)
 
 
 def _json(value: object) -> str:

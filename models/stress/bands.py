@@ -65,13 +65,12 @@ def equity_bands(equity: FloatArray, steps: IntArray) -> EquityBands | None:
     if paths < LEAST_PATHS:
         return None
     pointwise = percentiles(equity)
-    level = np.log(equity)
     median = np.log(pointwise[PERCENTS.index(50)])
-    deviation = level - median
-    below = np.sqrt((np.minimum(deviation, 0.0) ** 2).mean(axis=0))
-    above = np.sqrt((np.maximum(deviation, 0.0) ** 2).mean(axis=0))
+    deviation = np.log(equity)
+    deviation -= median
+    below, above = (_root_mean_square(side(deviation, 0.0)) for side in (np.minimum, np.maximum))
     width = np.where(deviation < 0.0, below, above)
-    scaled = np.divide(np.abs(deviation), width, out=np.zeros_like(deviation), where=width > 0.0)
+    scaled = np.divide(np.abs(deviation, out=deviation), width, out=np.zeros_like(deviation), where=width > 0.0)
     furthest = np.sort(scaled.max(axis=1))
     multiple = furthest[math.ceil(INSIDE * paths) - 1]
     return EquityBands(
@@ -91,6 +90,11 @@ def percentiles(equity: FloatArray) -> FloatArray:
     ranks = [-(-n * percent // 100) - 1 for percent in PERCENTS]
     ordered = np.sort(equity, axis=-2)
     return np.asarray(np.stack([ordered[..., rank, :] for rank in ranks]))
+
+
+def _root_mean_square(values: FloatArray) -> FloatArray:
+    """(n, points), overwritten -> (points,)."""
+    return np.asarray(np.sqrt(np.square(values, out=values).mean(axis=0)))
 
 
 def _error(equity: FloatArray) -> FloatArray | None:

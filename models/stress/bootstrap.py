@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from models.contracts.horizons import RV_FLOOR
 from models.stress.block_length import block_length
 from models.stress.block_weights import RegimeHistory, moments_every, start_weights
-from models.stress.bootstrap_kernels import Course, Sample, fill_figures, fill_paths
+from models.stress.bootstrap_kernels import GUIDES, Course, Sample, fill_figures, fill_paths
 from models.stress.generator import Kernels, PathGenerator
 from models.volatility.ewma import EWMA_DECAY, ewma
 
@@ -106,6 +106,7 @@ class BlockBootstrap(PathGenerator):
             self.scaling.lowest,
             self.scaling.highest,
             cumulative,
+            guide_of(cumulative),
             moments_every(steps),
         )
 
@@ -115,6 +116,19 @@ class BlockBootstrap(PathGenerator):
         still = np.zeros(steps) if steps <= self.scaling.longest_constant_steps else np.arange(steps)
         left = 0.5 ** (still / self.scaling.half_life_steps)
         return self.sigma_long_run[:, None] + np.outer(self.sigma_now - self.sigma_long_run, left)
+
+
+def guide_of(cumulative: FloatArray) -> NDArray[np.int64]:
+    """(moments, n) cumulated weights -> (moments, GUIDES + 1): rows that a search over all n finds at k / GUIDES.
+
+    Notes
+    -----
+    The indexed search of Chen and Asau (Journal of the ACM 21, 1974): rounding is monotone, so that a row between two
+    shares lies between their rows, and the row that is found is the same.
+    """
+    shares = np.arange(GUIDES + 1) / GUIDES
+    found = [np.searchsorted(weights, shares * weights[-1], side="right") for weights in cumulative]
+    return np.array(found, dtype=np.int64).reshape(len(cumulative), GUIDES + 1)
 
 
 def fit_bootstrap(

@@ -20,6 +20,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 BLOCKS = np.uint64(1)  # stream of the counter: one draw of four words per block
+GUIDES = 1024  # a power of two: a share of it is exact, and so is the place between two guides
 
 
 class Sample(NamedTuple):
@@ -42,7 +43,8 @@ class Course(NamedTuple):
 
     `length`: mean steps of a block, or its steps if `fixed`. `sigma` (assets, steps): volatility that a block starting
     there is brought to, or (assets, 0). `lowest`, `highest`: bounds of what it is multiplied by. `cumulative` (moments,
-    n): of the start weights, each for `every` steps, or (0, n) for uniform ones.
+    n): of the start weights, each for `every` steps, or (0, n) for uniform ones. `guide` (moments, GUIDES + 1): row at
+    each share k / GUIDES of a moment's weights, between two of which a row is looked for.
     """
 
     length: float
@@ -51,11 +53,14 @@ class Course(NamedTuple):
     lowest: float
     highest: float
     cumulative: FloatArray
+    guide: IntArray
     every: int
 
 
 @njit(cache=True, nogil=True, inline="always")  # a call would count references to every array it is handed
-def _start(stop: IntArray, firsts: IntArray, course: Course, cumulative: FloatArray, step: int, u: float) -> int:
+def _start(
+    stop: IntArray, firsts: IntArray, course: Course, cumulative: FloatArray, guide: IntArray, step: int, u: float
+) -> int:
     """Row at which a block starts.
 
     A row is reached from its own start and from those before it; the first rows of a run have none before them. A
@@ -64,8 +69,9 @@ def _start(stop: IntArray, firsts: IntArray, course: Course, cumulative: FloatAr
     """
     n = len(stop)
     if len(cumulative) > 0:
-        weights = cumulative[step // course.every]
-        return int(min(np.searchsorted(weights, u * weights[n - 1], side="right"), n - 1))
+        moment, share = step // course.every, int(u * GUIDES)
+        weights, low, high = cumulative[moment], guide[moment, share], guide[moment, share + 1]
+        return int(min(low + np.searchsorted(weights[low:high], u * weights[n - 1], side="right"), n - 1))
     extra = 0.0 if course.fixed or step == 0 else course.length - 1.0
     place = u * (n + extra * len(firsts))
     if place < n:
@@ -78,13 +84,13 @@ def fill_path(sample: Sample, course: Course, key: np.uint64, path: int, returns
     """Log returns of path number `path` into (assets, steps) `returns`."""
     assets, steps = returns.shape
     deviation, known, stop, firsts = sample.deviation, sample.sigma, sample.stop, sample.first
-    sigma, cumulative = course.sigma, course.cumulative
+    sigma, cumulative, guide = course.sigma, course.cumulative, course.guide
     scaled = sigma.shape[1] > 0
     leave = 0.0 if course.fixed else math.log1p(-1.0 / course.length) if course.length > 1.0 else -np.inf
     step, number = 0, np.uint64(0)
     while step < steps:
         a, b, c, d = philox(key, number, BLOCKS, np.uint64(path))
-        row = _start(stop, firsts, course, cumulative, step, uniform(a, b))
+        row = _start(stop, firsts, course, cumulative, guide, step, uniform(a, b))
         length = course.length if course.fixed else 1.0 + math.floor(math.log1p(-uniform(c, d)) / leave)
         end = min(int(min(length, float(steps - step))), stop[row] - row) + step
         for asset in range(assets):

@@ -16,6 +16,7 @@ FloatArray = NDArray[np.float64]
 PRESENTS = {
     "scaled": Present.SCALED, "weighted": Present.WEIGHTED, "both": Present.BOTH, "plain": Present.IGNORED,
 }  # fmt: skip
+WEIGHTED = ("weighted", "both")  # blocks are looked for by the regimes of where they start
 
 
 def generator_of(name: str, returns: FloatArray, steps_per_day: int) -> PathGenerator:
@@ -33,12 +34,11 @@ def generator_of(name: str, returns: FloatArray, steps_per_day: int) -> PathGene
     if name == REGIMES:
         return fit_regime_generator(returns)
     present = PRESENTS[name]
-    weights = present in (Present.WEIGHTED, Present.BOTH)
     return fit_bootstrap(
         returns,
         present=present,
         scaling=_scaling(steps_per_day),
-        regimes=regime_history(returns, steps_per_day) if weights else None,
+        regimes=regime_history(returns, steps_per_day) if name in WEIGHTED else None,
     )
 
 

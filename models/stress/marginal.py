@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 from models.backtest.plain import as_plain
-from models.stress.conditions import compose
+from models.stress.conditions import Conditions, compose
 from models.stress.figures import Estimate, differences
 from models.stress.results import VaultResult, result_of
 from models.stress.setup import Setup
@@ -68,23 +68,31 @@ def marginal_effects(
     runs = len(shocks) + (1 if single else 2)
     calm = simulate_vault(setup, paths, seed, None, _part(control, 0, runs))
     alone = {
-        name: _against(setup, calm, simulate_vault(setup, paths, seed, inject, _part(control, i, runs)))
+        name: _against(
+            setup, calm, simulate_vault(setup, paths, seed, inject, _part(control, i, runs)), control.threads
+        )
         for i, (name, inject) in enumerate(shocks.items(), start=1)
     }
     if single:
-        return MarginalEffects(result_of(setup, calm), next(iter(alone.values())), alone)
+        return MarginalEffects(result_of(setup, calm, control.threads), next(iter(alone.values())), alone)
     together = simulate_vault(setup, paths, seed, all_of(shocks), _part(control, runs - 1, runs))
-    return MarginalEffects(result_of(setup, calm), _against(setup, calm, together), alone)
+    return MarginalEffects(
+        result_of(setup, calm, control.threads), _against(setup, calm, together, control.threads), alone
+    )
 
 
 def all_of(shocks: Mapping[str, Inject]) -> Inject:
     """All shocks at once."""
-    return lambda first, paths: reduce(compose, (inject(first, paths) for inject in shocks.values()))
+    return partial(_together, tuple(shocks.values()))
 
 
-def _against(setup: Setup, calm: Simulated, shocked: Simulated) -> Marginal:
+def _together(shocks: Sequence[Inject], first: int, paths: int) -> Conditions:
+    return reduce(compose, (inject(first, paths) for inject in shocks))
+
+
+def _against(setup: Setup, calm: Simulated, shocked: Simulated, threads: int) -> Marginal:
     effect = {name: differences(table, calm.tables[name], setup.ruin_loss) for name, table in shocked.tables.items()}
-    return Marginal(result_of(setup, shocked), effect)
+    return Marginal(result_of(setup, shocked, threads), effect)
 
 
 def _part(control: Control, run: int, runs: int) -> Control:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from models.backtest.mixes import as_row
 from models.backtest.run import limits_of
 from models.backtest.target_kernel import Rule, rule_of
 from models.contracts.vault import VaultConfig
-from models.stress.generator import PathGenerator
+from models.stress.generator import Kernels, PathGenerator
 from models.stress.path_score import PathScore
 from models.stress.vault_kernels import VaultTerms
 
@@ -111,6 +112,11 @@ class Setup:
             for symbol, value in (given or {}).items():
                 if not (math.isfinite(value) and (value > 0.0 or (name == "sigma_day" and value == 0.0))):
                     raise ValueError(f"{name}: that of {symbol} must be {_LEAST[name]} and finite, not {value}")
+
+    @cached_property
+    def kernels(self) -> Kernels:
+        """Of the generator at these steps: made once for all runs of a setup."""
+        return self.generator.kernels(self.steps)
 
     @property
     def symbols(self) -> tuple[str, ...]:

@@ -7,15 +7,18 @@ memory. Figures are in `figures.py` and `results.py`, the arithmetic of a path i
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.backtest.mixes import as_row, at_exposure
+from models.contracts.running import Runner
 from models.contracts.vault import VaultConfig
 from models.stress.bands import BAND_PATHS, shown_steps
 from models.stress.conditions import Conditions, neutral
@@ -35,6 +38,7 @@ BLOCK_BYTES = 8_000_000
 MOST_PATHS_A_BLOCK = 256
 BLOCKS_A_ROUND = 4  # by thread, between two looks at `is_cancelled`
 PILOT_PATHS = 500
+ROUNDS = 4  # in which a runner is asked, so that who watches hears of it
 
 
 class Cancelled(Exception):
@@ -51,12 +55,14 @@ class Control:
     progress : called with (share of the work done 0-1) after every round of blocks, in the caller's thread
     is_cancelled : asked before every round of blocks
     block_paths : paths that are in memory at once for each thread; None = as many as 8 MB hold
+    runner : that shares the paths instead of the threads, such as a cluster; None = they are lived through here
     """
 
     threads: int = 1
     progress: Callable[[float], None] | None = None
     is_cancelled: Callable[[], bool] | None = None
     block_paths: int | None = None
+    runner: Runner | None = None
 
     def __post_init__(self) -> None:
         if self.threads < 1 or (self.block_paths is not None and self.block_paths < 1):
@@ -132,11 +138,14 @@ def _with_mix(terms: VaultTerms, mix: FloatArray) -> VaultTerms:
 
 @dataclass
 class _Run:
+    """Paths `offset` to `offset` + `paths`; rows of tables and equity are counted from the first of them."""
+
     setup: Setup
     seed: int
     inject: Inject | None
     control: Control
     paths: int
+    offset: int = 0
     tables: FloatArray = field(init=False)
     equity: FloatArray = field(init=False)
 
@@ -144,40 +153,73 @@ class _Run:
         setup, legs = self.setup, len(self.setup.vault.assets)
         self.shown = shown_steps(setup.steps)
         self.tables = np.empty((len(STRATEGIES), self.paths, FIGURES))
-        self.equity = np.empty((len(STRATEGIES), min(self.paths, BAND_PATHS), len(self.shown)))
+        self.equity = np.empty((len(STRATEGIES), self._in_bands(self.paths), len(self.shown)))
         bytes_a_path = 8 * setup.steps * (setup.generator.assets + legs + 5)
         fitting = min(max(1, BLOCK_BYTES // bytes_a_path), MOST_PATHS_A_BLOCK)
         self._block = self.control.block_paths or fitting
-        self._fill = setup.generator.kernels(setup.steps).paths
+        self._fill = setup.kernels.paths
         self._key = key_of(self.seed, setup.generator.name)
         self._noise = key_of(self.seed, "score_noise")
         self._calm = None if self.inject else neutral(self._block, setup.steps, legs)
 
     def do(self, terms: VaultTerms, strategies: tuple[int, ...], paths: int, begin: float, end: float) -> None:
         """Live through the first `paths` paths; progress goes from `begin` to `end`."""
-        control, blocks = self.control, range(0, paths, self._block)
+        if self.control.runner is not None and paths > PILOT_PATHS:
+            self._share(self.control.runner, terms, strategies, paths, begin, end)
+        else:
+            self._do_here(terms, strategies, paths, begin, end)
+        if self.control.progress is not None:
+            self.control.progress(end)
+
+    def _share(
+        self, runner: Runner, terms: VaultTerms, strategies: tuple[int, ...], paths: int, begin: float, end: float
+    ) -> None:
+        control, at_once = self.control, runner.workers
+        size = -(-paths // (at_once * ROUNDS))
+        parts = [(first, min(first + size, paths)) for first in range(0, paths, size)]
+        setup = replace(self.setup)  # without kernels: they are made where they run
+        for number in range(0, len(parts), at_once):
+            own = parts[number : number + at_once]
+            if control.is_cancelled is not None and control.is_cancelled():
+                raise Cancelled(f"called off after {own[0][0]} of {paths} paths")
+            tasks = [partial(lived, setup, self.seed, self.inject, terms, strategies, *part) for part in own]
+            for (first, stop), (tables, equity) in zip(own, runner(tasks), strict=True):
+                self.tables[list(strategies), first:stop] = tables
+                self.equity[list(strategies), first : first + equity.shape[1]] = equity
+            if control.progress is not None and own[-1][1] < paths:
+                control.progress(begin + (end - begin) * own[-1][1] / paths)
+
+    def _in_bands(self, paths: int) -> int:
+        return min(paths, max(0, BAND_PATHS - self.offset))
+
+    def _do_here(self, terms: VaultTerms, strategies: tuple[int, ...], paths: int, begin: float, end: float) -> None:
+        control, starts = self.control, range(0, paths, self._block)
         a_round = control.threads * BLOCKS_A_ROUND
+        ahead: deque[Future[None]] = deque()
         with ExitStack() as stack:
             pool = stack.enter_context(ThreadPoolExecutor(control.threads)) if control.threads > 1 else None
-            for first in range(0, len(blocks), a_round):
-                if control.is_cancelled is not None and control.is_cancelled():
-                    raise Cancelled(f"called off after {blocks[first]} of {paths} paths")
-                own = blocks[first : first + a_round]
-                work = [(terms, strategies, path, min(path + self._block, paths)) for path in own]
+            for number, first in enumerate(starts):
+                if number % a_round == 0 and control.is_cancelled is not None and control.is_cancelled():
+                    raise Cancelled(f"called off after {first} of {paths} paths")
+                part = (terms, strategies, first, min(first + self._block, paths))
                 if pool is None:
-                    for part in work:
-                        self._live(*part)
-                else:
-                    for done in [pool.submit(self._live, *part) for part in work]:
-                        done.result()
-                if control.progress is not None:
-                    control.progress(begin + (end - begin) * min(own[-1] + self._block, paths) / paths)
+                    self._live(*part)
+                else:  # a round ahead, so that nobody waits for the slowest of a round
+                    ahead.append(pool.submit(self._live, *part))
+                    if len(ahead) > a_round:
+                        ahead.popleft().result()
+                done = part[3] - self._block * len(ahead)
+                if control.progress is not None and (number + 1) % a_round == 0 and 0 < done < paths:
+                    control.progress(begin + (end - begin) * done / paths)
+            for last in ahead:
+                last.result()
 
     def _live(self, terms: VaultTerms, strategies: tuple[int, ...], first: int, stop: int) -> None:
         count, steps, legs = stop - first, self.setup.steps, len(self.setup.vault.assets)
+        path = self.offset + first
         drawn = np.empty((count, self.setup.generator.assets, steps))
-        self._fill(self._key, first, drawn)
-        conditions = self._calm if self.inject is None else self.inject(first, count)
+        self._fill(self._key, path, drawn)
+        conditions = self._calm if self.inject is None else self.inject(path, count)
         assert conditions is not None
         if self.inject and conditions.log_return.shape != (count, steps, legs):
             raise ValueError(
@@ -190,7 +232,7 @@ class _Run:
             terms,
             self.setup.score.terms,
             self._noise,
-            first,
+            path,
             drawn,
             _shocked(conditions),
             np.array(strategies, dtype=np.int64),
@@ -201,6 +243,26 @@ class _Run:
         for row, strategy in enumerate(strategies):
             self.tables[strategy, first:stop] = figures[row]
             equity[strategy] = shown[row]
+
+
+def lived(
+    setup: Setup,
+    seed: int,
+    inject: Inject | None,
+    terms: VaultTerms,
+    strategies: tuple[int, ...],
+    first: int,
+    stop: int,
+) -> tuple[FloatArray, FloatArray]:
+    """Paths `first` to `stop` of a run: the task that a runner is given.
+
+    Returns
+    -------
+    (strategies, stop - first, 10) figures of each path, (strategies, paths of them in the bands, points) equity.
+    """
+    run = _Run(setup, seed, inject, Control(), stop - first, first)
+    run.do(terms, strategies, stop - first, 0.0, 1.0)
+    return run.tables[list(strategies)], run.equity[list(strategies)]
 
 
 def _shocked(conditions: Conditions) -> Arrays:

@@ -5,9 +5,10 @@ generator. One function for the API, the command line and the job, as `models.ba
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,28 +18,31 @@ from numpy.typing import NDArray
 from models.backtest.bars import DAY_US, Bars
 from models.backtest.costs import Costs
 from models.backtest.engine import Execution
-from models.backtest.market import Closes, bars_of, usable_days
+from models.backtest.market import VaultMarket, bars_of, usable_days
 from models.backtest.plain import as_plain
-from models.backtest.request import Terms
 from models.backtest.sufficiency import EPOCH, Shortage, Span, find_span
 from models.contracts.market import DataMode
+from models.contracts.running import Runner
 from models.contracts.runs import RunKind
-from models.contracts.vault import VaultConfig
 from models.runs.bounds import MOST
 from models.runs.identity import digest_of_arrays
 from models.runs.plan import NotEnough, Outcome, Plan, RequestError, Watch
 from models.stress.bands import PERCENTS
+from models.stress.block_weights import MOST_MOMENTS
+from models.stress.conditions import Conditions
 from models.stress.facts import check_facts
-from models.stress.fitting import generator_of
+from models.stress.fitting import WEIGHTED, generator_of
+from models.stress.generator import PathGenerator
 from models.stress.legs import DAYS_PER_YEAR, LegKind, Market, daily_sigmas, legs_named
 from models.stress.marginal import MarginalEffects, marginal_effects
-from models.stress.path_score import fit_path_score
+from models.stress.path_score import PathScore, fit_path_score
 from models.stress.regime_generator import MIN_ROWS as REGIME_ROWS
 from models.stress.request import EVERYWHERE, REGIMES, Inputs, inputs_of
 from models.stress.results import VaultResult, result_of
 from models.stress.scenario_library import scenario_named
 from models.stress.scenarios import Replay, replay
 from models.stress.setup import Leverage, Setup
+from models.stress.shock_kernels import Program
 from models.stress.shock_program import conditions_of
 from models.stress.shocks import program_of
 from models.stress.simulation import Control, Inject, simulate_vault
@@ -48,17 +52,15 @@ FloatArray = NDArray[np.float64]
 SAMPLE_DAYS = 1_500  # as many as the generators were tried with (docs/stress.md)
 MIN_SAMPLE_DAYS = 302  # 50 to warm the score up, 250 outcomes, one day ahead, one return before
 MOST_THREADS = 8
+FITS = 4  # that a process keeps, some 5 MB each
 # In units of `models.runs.bounds`, 20 ns of one core: fitting and checking a generator; a step of a path, all three
-# courses of it, and each leg of it; an effect of a shock on a step.
-_FIXED_UNITS, _STEP_UNITS, _LEG_UNITS, _EFFECT_UNITS = 8_000_000, 6, 2, 2
+# courses of it, and each leg of it; an effect of a shock on a step; where blocks are looked for by their weights, more
+# a step, as if all of them were as short as they can be, and a row at a moment of a path.
+_FIXED_UNITS, _STEP_UNITS, _LEG_UNITS, _EFFECT_UNITS, _SEARCH_UNITS, _WEIGHT_UNITS = 8_000_000, 6, 2, 2, 6, 1
 
 
-class MarketData(Protocol):
+class MarketData(VaultMarket, Protocol):
     """What a simulation reads of a market (`models.runs.reading`)."""
-
-    def vaults(self) -> Mapping[str, tuple[VaultConfig, Mapping[str, Terms]]]: ...
-
-    def closes(self, series: Sequence[str]) -> Mapping[str, Closes]: ...
 
     def mode(self) -> DataMode: ...
 
@@ -110,13 +112,14 @@ def plan_of(inputs: Inputs, data: MarketData) -> Plan:
     work = _work(question)
     if work > MOST:
         raise RequestError(
-            "paths", f"this run is {work / MOST:.1f} times as large as the largest: ask fewer paths, days or shocks"
+            "paths", f"this run is {work / MOST:.2f} times as large as the largest: ask fewer paths, days or shocks"
         )
     recorded = question.replay.recorded if question.replay is not None else None
     data_hash = digest_of_arrays(
         times=bars.times_us, prices=bars.prices, recorded=np.empty(0) if recorded is None else recorded
     )
-    return Plan(RunKind.SIMULATION, inputs.to_dict(), data_hash, inputs.seed, work, partial(_run, question))
+    run = partial(_run, question)
+    return Plan(RunKind.SIMULATION, inputs.to_dict(), data_hash, inputs.seed, work, run, run)
 
 
 def _with_days(inputs: Inputs, bars: Bars | None) -> tuple[Inputs, Span]:
@@ -177,14 +180,29 @@ def kinds_of(inputs: Inputs) -> list[LegKind]:
     return [kind(asset.series, asset.stable) for asset in inputs.vault.assets]
 
 
+@dataclass(frozen=True)
+class _Sample:
+    """Returns that are drawn (n, moving legs) and those of the base weights (n,), told apart by their digest."""
+
+    digest: str
+    returns: FloatArray = field(compare=False)
+    at_base: FloatArray = field(compare=False)
+
+
+@lru_cache(maxsize=FITS)
+def fitted(sample: _Sample, generator: str, steps_per_day: int) -> tuple[PathGenerator, PathScore]:
+    """Generator and score of a sample; the next questions about the same days find them."""
+    return generator_of(generator, sample.returns, steps_per_day), fit_path_score(sample.at_base, steps_per_day)
+
+
 def _setup(question: _Question) -> Setup:
     inputs, vault, returns = question.inputs, question.inputs.vault, question.returns
     moving = question.moving
     weights = np.array([float(asset.base_weight) for asset in vault.assets])
     at_base = np.log1p(np.expm1(returns) @ weights)
+    sample = _Sample(digest_of_arrays(returns=returns[:, moving], at_base=at_base), returns[:, moving], at_base)
     try:
-        generator = generator_of(inputs.generator, returns[:, moving], inputs.steps_per_day)
-        score = fit_path_score(at_base, inputs.steps_per_day)
+        generator, score = fitted(sample, inputs.generator, inputs.steps_per_day)
     except ValueError as error:
         raise RequestError("start", f"these days cannot be drawn from ({error}); ask for more or other ones") from error
     return Setup(
@@ -206,29 +224,39 @@ def _injections(question: _Question) -> dict[str, Inject]:
     for name, shock in inputs.shocks.items():
         program = program_of([shock], market, inputs.seed)
         if len(program.key):  # else it strikes no leg of this vault
-            found[name] = lambda first, paths, own=program: conditions_of(own, paths, steps, first)  # type: ignore[misc]
+            found[name] = partial(_struck, program, steps)
     met = question.replay
     if met is not None:
         at_step = inputs.scenario_day * inputs.steps_per_day
-        found[met.scenario.name] = lambda first, paths: met.conditions(paths, steps, at_step)
+        found[met.scenario.name] = partial(_met, met, steps, at_step)
     return found
 
 
-def _run(question: _Question, watch: Watch) -> Outcome:
+def _struck(program: Program, steps: int, first: int, paths: int) -> Conditions:
+    return conditions_of(program, paths, steps, first)
+
+
+def _met(scenario: Replay, steps: int, at_step: int, first: int, paths: int) -> Conditions:
+    return scenario.conditions(paths, steps, at_step)
+
+
+def _run(question: _Question, watch: Watch, runner: Runner | None = None) -> Outcome:
     inputs, setup, injections = question.inputs, _setup(question), _injections(question)
     cores = int(config.NUMBA_DEFAULT_NUM_THREADS)  # type: ignore[attr-defined]
     threads = min(cores, MOST_THREADS)
-    control = Control(threads=threads, progress=lambda share: watch(0.95 * share))
+    control = Control(threads=threads, progress=lambda share: watch(0.95 * share), runner=runner)
     effects: MarginalEffects | None = None
-    if injections:
-        effects = marginal_effects(setup, inputs.paths, inputs.seed, injections, control)
-        result = effects.all.result
-    else:
-        result = result_of(setup, simulate_vault(setup, inputs.paths, inputs.seed, control=control))
-    watch(0.95)
     moving = question.moving
     names = tuple(setup.symbols[leg] for leg in moving)
-    check = check_facts(setup.generator, question.returns[:, moving], names, inputs.seed)
+    with ThreadPoolExecutor(1) as beside:
+        checking = beside.submit(check_facts, setup.generator, question.returns[:, moving], names, inputs.seed)
+        if injections:
+            effects = marginal_effects(setup, inputs.paths, inputs.seed, injections, control)
+            result = effects.all.result
+        else:
+            result = result_of(setup, simulate_vault(setup, inputs.paths, inputs.seed, control=control), threads)
+        watch(0.95)
+        check = checking.result()
     summary = {
         "sample": as_plain(question.span),
         "steps": inputs.steps,
@@ -280,7 +308,10 @@ def _work(question: _Question) -> int:
     inputs, market, legs = question.inputs, question.market, len(question.inputs.vault.assets)
     injections = len(inputs.shocks) + (inputs.scenario is not None)
     runs = 1 + injections + (injections > 1)
-    a_step = _STEP_UNITS + _LEG_UNITS * legs
+    a_step, weights = _STEP_UNITS + _LEG_UNITS * legs, 0
+    if inputs.generator in WEIGHTED:
+        a_step += _SEARCH_UNITS
+        weights = 2 * _WEIGHT_UNITS * len(question.returns) * MOST_MOMENTS  # for the paths and for the check
     effects = sum(
         shock.rate_per_year * inputs.days / DAYS_PER_YEAR * sum(len(event.effects) for event in shock.events(market))
         for shock in inputs.shocks.values()
@@ -288,4 +319,4 @@ def _work(question: _Question) -> int:
     # Shocks are filled alone and once more with all others, and added up; an effect lasts to the end of the path.
     fills = 1 if injections == 1 else 3
     shocked = fills * (injections * (_STEP_UNITS + _LEG_UNITS * legs) + _EFFECT_UNITS * effects)
-    return _FIXED_UNITS + int(inputs.paths * inputs.steps * (a_step * runs + shocked))
+    return _FIXED_UNITS + weights + int(inputs.paths * inputs.steps * (a_step * runs + shocked))

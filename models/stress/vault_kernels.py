@@ -92,6 +92,7 @@ def run_paths(
     prices, wanted, said = np.ones((n, k)), np.empty((n, k)), np.empty(n)
     vault_return, row, log_forecast, known = np.empty(steps), np.empty(steps), np.empty(n), np.empty(n, np.int64)
     usable, always, as_of = np.empty(n, np.bool_), np.ones(n, np.bool_), np.empty(n, np.int64)
+    sigma_ann, unsaid = np.empty(n), np.full(n, np.nan)
     is_open, fill_share, fixed, exposure = np.ones(n, np.bool_), np.ones(n), np.empty(n), np.empty(n)
     rows = n if vault.limits.kappa != 0.0 else 1
     sigma_day, depth_usd = np.zeros((rows, k)), np.zeros((rows, k))
@@ -106,10 +107,19 @@ def run_paths(
             elif strategy == POLICY:
                 fill_log_forecast(score, vault_return, key, first + i, log_forecast)
                 fill_known(vault.lag, vault.every, shocked.score_stale[i], known)
-                _hear(vault, log_forecast, known, said, usable, as_of)
+                _hear(vault, log_forecast, known, said, usable, as_of, sigma_ann)
                 fill_targets(vault.rule, said, vault.is_on, wanted)
                 fills = simulate(
-                    market, wanted, usable, as_of, vault.start, vault.rule.cash, vault.capital, vault.limits, course
+                    market,
+                    wanted,
+                    usable,
+                    as_of,
+                    sigma_ann,
+                    vault.start,
+                    vault.rule.cash,
+                    vault.capital,
+                    vault.limits,
+                    course,
                 )
             else:
                 fills = simulate(
@@ -117,6 +127,7 @@ def run_paths(
                     vault.mix,
                     always,
                     vault.times_us,
+                    unsaid,
                     vault.mix[0],
                     vault.rule.cash,
                     vault.capital,
@@ -222,20 +233,28 @@ def _trade_terms(
 
 @njit(cache=True, nogil=True)
 def _hear(
-    vault: VaultTerms, log_forecast: FloatArray, known: IntArray, said: FloatArray, usable: BoolArray, as_of: IntArray
+    vault: VaultTerms,
+    log_forecast: FloatArray,
+    known: IntArray,
+    said: FloatArray,
+    usable: BoolArray,
+    as_of: IntArray,
+    sigma_ann: FloatArray,
 ) -> None:
-    """What the policy may trust at each close: the newest known forecast while it is fresh."""
+    """What the policy may trust at each close: the newest known forecast while it is fresh. Under the on/off rule its
+    volatility is computed only where benefits are weighed."""
     step_us = vault.times_us[1] - vault.times_us[0]
     for t in range(len(known)):
         value = log_forecast[max(known[t], 0)]
         usable[t] = (t - known[t]) * step_us <= vault.max_age_us
         as_of[t] = vault.times_us[0] + known[t] * step_us
+        sigma_ann[t] = np.nan
+        if usable[t] and (not vault.rule.on_off or vault.limits.min_benefit > 0.0):
+            sigma_ann[t] = math.sqrt(DAYS_A_YEAR * math.exp(value))
         if not usable[t]:
             said[t] = np.nan
-        elif vault.rule.on_off:
-            said[t] = value
         else:
-            said[t] = math.sqrt(DAYS_A_YEAR * math.exp(value))
+            said[t] = value if vault.rule.on_off else sigma_ann[t]
 
 
 @njit(cache=True, nogil=True)

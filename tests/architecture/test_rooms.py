@@ -21,9 +21,14 @@ EXTRA: dict[str, tuple[str, ...]] = {
     "models/drift/plots.py": ("matplotlib",),
     "models/backtest/plots.py": ("matplotlib",),
     "models/risk/plots.py": ("matplotlib",),
+    "models/stress/plots.py": ("matplotlib",),
     "keeper/store.py": ("sqlalchemy",),
+    "keeper/event_log.py": ("sqlalchemy",),
     "keeper/soroban.py": ("stellar_sdk",),
+    "keeper/transport.py": ("stellar_sdk",),  # the SDK's seam for HTTP
     "keeper/defindex.py": ("stellar_sdk",),  # one contract's arguments and answers in XDR; soroban carries them
+    "keeper/signing/kms.py": ("boto3", "botocore"),
+    "keeper/signing/vault_transit.py": ("hvac", "requests"),  # what hvac raises when nobody answers is of requests
 }
 # Folders that speak the chain's own format: the development network answers real XDR, the local signer signs it.
 EXTRA_FOLDERS: dict[str, tuple[str, ...]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal as D
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +18,7 @@ from models.allocation.policy import (
     decide,
     next_state,
     propose_target,
+    streak_after,
     weights_in,
 )
 from models.allocation.weights import step_towards, turnover, weights_of
@@ -27,6 +29,7 @@ from models.contracts.vault import (
     PolicyName,
     PolicyState,
     Reason,
+    Streak,
     VaultAsset,
     VaultConfig,
     VaultLimits,
@@ -157,6 +160,101 @@ def test_decide_on_both_sides_of_each_limit(
     assert decision.verdict is verdict
     assert reason in decision.reasons
     assert decision.turnover == D(moved)
+
+
+REDUCE, EARLIER = Streak(NOW - timedelta(hours=1), True, 1), NOW - timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("limits", "score", "history", "reason", "moved"),
+    [
+        # dwell: scores in a row that ask for the same direction, this one counted
+        ({"dwell_scores": 2}, 99.0, ActionHistory(), Reason.DWELL, "0"),
+        ({"dwell_scores": 2}, 99.0, ActionHistory(streak=REDUCE), Reason.STEP_CAPPED, "0.5"),
+        ({"dwell_scores": 3}, 99.0, ActionHistory(streak=REDUCE), Reason.DWELL, "0"),
+        ({"dwell_scores": 2}, 99.0, ActionHistory(streak=Streak(EARLIER, False, 5)), Reason.DWELL, "0"),
+        ({"dwell_scores": 2}, 99.0, ActionHistory(streak=Streak(NOW, True, 1)), Reason.DWELL, "0"),  # heard again
+        # a cooldown of its own for the way into the stable leg
+        ({"cooldown_reduce_s": 3600}, 99.0, ActionHistory(EARLIER), Reason.STEP_CAPPED, "0.5"),
+        ({"cooldown_reduce_s": 3601}, 99.0, ActionHistory(EARLIER), Reason.COOLDOWN, "0"),
+        ({"cooldown_reduce_s": 0}, 99.0, ActionHistory(NOW), Reason.STEP_CAPPED, "0.5"),
+        # dollars, of a vault worth 1,000: the way to the stable leg is 0.8 of it
+        ({"max_action_usd": D(500)}, 99.0, ActionHistory(), Reason.STEP_CAPPED, "0.5"),
+        ({"max_action_usd": D(400)}, 99.0, ActionHistory(), Reason.VALUE_CAPPED, "0.4"),
+        (
+            {"max_action_usd": D(3)},
+            99.0,
+            ActionHistory(),
+            Reason.VALUE_CAPPED,
+            "0.003",
+        ),  # below the dead zone: wanted so
+        ({"max_day_usd": D(600)}, 99.0, ActionHistory(None, D(0), D(350)), Reason.VALUE_CAPPED, "0.25"),
+        ({"max_day_usd": D(600)}, 99.0, ActionHistory(None, D(0), D("580.01")), Reason.VALUE_CAP_REACHED, "0"),
+        ({"max_day_usd": D(600)}, 99.0, ActionHistory(None, D(0), D(700)), Reason.VALUE_CAP_REACHED, "0"),
+        # sigma 0.2 a year is 0.0104685 a day; half the vault of 0.8 risky is 0.0065428 of risk for 0.002 + 0.00025
+        ({"min_benefit": 2.9}, 99.0, ActionHistory(), Reason.STEP_CAPPED, "0.5"),
+        ({"min_benefit": 2.91}, 99.0, ActionHistory(), Reason.BENEFIT_BELOW_COST, "0"),
+        ({"min_benefit": 2.9, "cost_bps": 41}, 99.0, ActionHistory(), Reason.BENEFIT_BELOW_COST, "0"),
+        ({"min_benefit": 2.9, "cost_usd": D("0.3")}, 99.0, ActionHistory(), Reason.BENEFIT_BELOW_COST, "0"),
+    ],
+)
+def test_decide_on_both_sides_of_the_further_limits(
+    limits: dict[str, Any], score: float, history: ActionHistory, reason: Reason, moved: str
+) -> None:
+    vault = replace(VAULT, limits=replace(VAULT.limits, **limits))
+    decision = decide(vault, propose_target(vault, a_score(score), ON, NOW), at(BASE), history, NOW)
+    assert reason in decision.reasons
+    assert (decision.turnover, decision.verdict is Verdict.REBALANCE) == (D(moved), moved != "0")
+
+
+def test_the_way_out_of_the_stable_leg_waits_for_the_usual_cooldown() -> None:
+    vault = replace(VAULT, limits=replace(VAULT.limits, cooldown_reduce_s=0))
+    target = propose_target(vault, a_score(20.0), OFF, NOW)
+    assert decide(vault, target, at(SAFE), ActionHistory(EARLIER), NOW).reasons == (Reason.COOLDOWN,)
+
+
+def test_a_vault_that_weighs_benefits_needs_a_forecast() -> None:
+    vault = replace(VAULT, limits=replace(VAULT.limits, min_benefit=1.0))
+    blind = replace(a_score(99.0), sigma_ann=None)
+    target = propose_target(vault, blind, ON, NOW)
+    assert (target.usable, target.reasons) == (False, (Reason.SCORE_MISSING,))
+    assert propose_target(VAULT, blind, ON, NOW).usable
+
+
+@pytest.mark.parametrize(
+    ("before", "score", "held", "after"),
+    [
+        (Streak(), 99.0, BASE, Streak(NOW, True, 1)),
+        (REDUCE, 99.0, BASE, Streak(NOW, True, 2)),
+        (Streak(NOW, True, 2), 99.0, BASE, Streak(NOW, True, 2)),  # heard again
+        (REDUCE, 20.0, SAFE, Streak(NOW, False, 1)),  # the other direction
+        (REDUCE, 99.0, SAFE, Streak(NOW)),  # it is there already
+        (REDUCE, None, BASE, REDUCE),  # no score is no answer
+    ],
+)
+def test_what_is_remembered_of_a_score(before: Streak, score: float | None, held: dict[str, D], after: Streak) -> None:
+    target = propose_target(VAULT, None if score is None else a_score(score), ON, NOW)
+    assert streak_after(VAULT, target, at(held), before, NOW) == after
+
+
+@pytest.mark.parametrize(
+    ("limits", "field"),
+    [
+        ({"dwell_scores": 0}, "dwell_scores must be at least 1"),
+        ({"cooldown_reduce_s": 21601}, "cooldown_reduce_s must be 0 to cooldown_s"),
+        ({"cooldown_reduce_s": -1}, "cooldown_reduce_s"),
+        ({"min_benefit": float("nan")}, "min_benefit must be 0 or more"),
+        ({"cost_bps": -1}, "cost_bps"),
+        ({"cost_usd": D("NaN")}, "cost_usd"),
+        ({"max_price_gap": D(1)}, "max_price_gap must be above 0 and below 1"),
+        ({"max_action_usd": D(0)}, "max_action_usd must be above 0"),
+        ({"max_day_usd": D("-1")}, "max_day_usd"),
+        ({"allowed_models": ()}, "allowed_models"),
+    ],
+)
+def test_limits_out_of_their_range_are_named(limits: dict[str, Any], field: str) -> None:
+    with pytest.raises(PolicyError, match=field):
+        check_vault(replace(VAULT, limits=replace(VAULT.limits, **limits)))
 
 
 def test_a_capped_step_keeps_the_direction() -> None:

@@ -15,7 +15,7 @@ from models.backtest.comparison import EPOCH, Window, by_regime, equal_exposure_
 from models.backtest.costs import Costs
 from models.backtest.engine import Execution
 from models.backtest.metrics import sharpe
-from models.backtest.placebo import circular_shifts
+from models.backtest.placebo import _moved, circular_shifts
 from models.backtest.plain import as_plain
 from models.backtest.plain_strategies import ConstantMix, Hold
 from models.backtest.records import BacktestRun, Trade
@@ -91,6 +91,15 @@ def test_targets_move_by_whole_days(strategy: Strategy) -> None:
     found = circular_shifts(strategy, bars, tape, EXECUTION, shifts=20)
     own = sharpe(run_fast(strategy, bars, tape, EXECUTION).daily_returns()[1])
     assert (found.p_value["sharpe"], found.median["sharpe"]) == (1.0, pytest.approx(float(own)))
+
+
+def test_what_is_moved_takes_its_forecast_along_and_stays_in_order() -> None:
+    said, sigma_ann = np.array([0, 0, 2, 2, 4, 4]), np.array([0.1, 0.1, 0.2, 0.2, np.nan, np.nan])
+    moved = _moved(FloatTargets(np.arange(12.0).reshape(6, 2), np.arange(6) > 3, said, sigma_ann), 2)
+    assert moved.weights[:3, 0].tolist() == [8, 10, 0]
+    assert moved.usable.tolist() == [True, True, False, False, False, False]
+    assert moved.said.tolist() == [-1, -1, 0, 0, 2, 2]  # 4 came round: as old as nothing before 0
+    np.testing.assert_array_equal(moved.sigma_ann, [np.nan, np.nan, 0.1, 0.1, 0.2, 0.2])
 
 
 def test_a_course_too_short_to_be_moved_says_so() -> None:

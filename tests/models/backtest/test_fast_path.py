@@ -9,10 +9,12 @@ from decimal import Decimal as D
 import numpy as np
 import pytest
 
+import models.backtest.run as fast_path
 from models.backtest.bars import Bars
 from models.backtest.costs import Costs
 from models.backtest.engine import Execution
 from models.backtest.mixes import at_exposure, equal_risky
+from models.backtest.parity import differences
 from models.backtest.plain_strategies import ConstantMix, Hold, Rebalanced, inverse_volatility
 from models.backtest.records import BacktestRun
 from models.backtest.run import run, run_fast, run_targets
@@ -81,6 +83,24 @@ def a_case(seed: int) -> Case:
     return Case(VaultConfig("mixed", "devnet", None, TWO_STABLE, limits, PolicyName.ON_OFF), bars, scores, execution)
 
 
+def guarded(case: Case, seed: int) -> Case:
+    """The same case with every further limit of a vault on, each loose or tight at random."""
+    rng = np.random.default_rng(1000 + seed)
+    capital = case.execution.capital_usd
+    longest = case.vault.limits.cooldown_s
+    limits = replace(
+        case.vault.limits,
+        dwell_scores=int(rng.integers(1, 4)),
+        cooldown_reduce_s=(None, 0, longest // 2)[int(rng.integers(0, 3))],
+        min_benefit=float(rng.choice([0.0, 0.5, 2.0])),
+        cost_bps=int(rng.choice([10, 40])),
+        cost_usd=D(str(rng.choice([0.25, 20.0]))),
+        max_action_usd=rng.choice([None, capital * D("0.15"), capital * D("0.001")]),
+        max_day_usd=rng.choice([None, capital * D("0.4")]),
+    )
+    return replace(case, vault=replace(case.vault, limits=limits))
+
+
 STRATEGIES: dict[str, Callable[[VaultConfig], Strategy]] = {
     "onoff": ScorePolicy,
     "voltarget": lambda vault: ScorePolicy(follows_volatility(vault)),
@@ -110,6 +130,51 @@ def test_equal_to_the_exact_engine(name: str, seed: int) -> None:
     strategy = STRATEGIES[name](case.vault)
     exact = run(strategy, case.bars, case.scores, case.execution)
     assert_equal(run_fast(strategy, case.bars, case.scores, case.execution), exact)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("seed", range(8))
+def test_equal_to_the_exact_engine_under_every_limit(name: str, seed: int) -> None:
+    case = guarded(a_case(seed), seed)
+    strategy = STRATEGIES[name](case.vault)
+    exact = run(strategy, case.bars, case.scores, case.execution)
+    assert_equal(run_fast(strategy, case.bars, case.scores, case.execution), exact)
+
+
+LIMITS_OFF = {
+    "dwell": {"dwell": 1},
+    "own cooldown": {"cooldown_reduce_us": -1},
+    "benefit": {"min_benefit": 0.0},
+    "transaction cost": {"cost_usd": 0.0},
+    "dollars an action": {"max_action_usd": np.inf},
+    "dollars a day": {"max_day_usd": np.inf},
+}
+
+
+@pytest.mark.parametrize("name", LIMITS_OFF)
+def test_a_twin_that_forgets_a_limit_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = fast_path.limits_of
+    monkeypatch.setattr(fast_path, "limits_of", lambda *given: honest(*given)._replace(**LIMITS_OFF[name]))
+    caught = 0
+    for seed in range(8):
+        case = guarded(a_case(seed), seed)
+        strategy = ScorePolicy(case.vault)
+        exact = run(strategy, case.bars, case.scores, case.execution)
+        try:
+            assert_equal(run_fast(strategy, case.bars, case.scores, case.execution), exact)
+        except AssertionError:
+            caught += 1
+    assert caught > 0
+
+
+def test_the_engine_under_every_limit_is_the_keepers_and_reaches_each() -> None:
+    reasons = set()
+    for seed in range(8):
+        case = guarded(a_case(seed), seed)
+        exact = run(ScorePolicy(case.vault), case.bars, case.scores, case.execution)
+        assert differences(exact, case.vault) == ()
+        reasons |= {reason for tick in exact.ticks if tick.decision for reason in tick.decision.reasons}
+    assert {"dwell", "benefit_below_cost", "value_capped", "value_cap_reached"} <= reasons
 
 
 def test_the_random_cases_reach_every_rule() -> None:

@@ -63,7 +63,7 @@ def test_a_decision_function_that_differs_from_the_keepers_is_found(monkeypatch:
     def generous(vault, *rest):  # type: ignore[no-untyped-def]
         return policy.decide(replace(vault, limits=replace(vault.limits, dead_zone=D("0.1"))), *rest)
 
-    own = {"check_vault": policy.check_vault, "stable_leg": policy.stable_leg, "decide": generous}
+    own = {name: getattr(policy, name) for name in ("check_vault", "stable_leg", "streak_after")} | {"decide": generous}
     monkeypatch.setattr(engine, "policy", SimpleNamespace(**own))
     assert kinds(a_run()) == {"decision"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -69,6 +70,9 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"leverage": 4, "maintenance": 0.25}, "maintenance", "below 1 / leverage, 0.250"),
     ({"limits": {"leave_score": 90}}, "limits.leave_score", "below enter_score"),
     ({"policy": "voltarget"}, "limits.target_sigma_ann", "0.5 for 50 % a year"),
+    ({"limits": {"cooldown_reduce_s": 30_000}}, "limits.cooldown_reduce_s", "0 to cooldown_s"),
+    ({"limits": {"dwell_scores": 0}}, "limits.dwell_scores", "1 to 1000"),
+    ({"limits": {"max_day_usd": 0}}, "limits.max_day_usd", "1e-06"),
     ({"start": "2024-06-01", "end": "2024-05-01"}, "start", "must not lie after `end`"),
 ]  # fmt: skip
 
@@ -80,6 +84,11 @@ def test_a_refusal_names_the_field_and_the_way_out(changes: dict[str, Any], fiel
     assert refused.value.field == field
     assert told in refused.value.message
     assert len(refused.value.message) < 600
+
+
+def test_caps_in_dollars_are_exact() -> None:
+    found = inputs_of({"vault_id": "mixed", "limits": {"max_action_usd": 2500.1, "dwell_scores": 2}}, VAULTS)
+    assert (found.vault.limits.max_action_usd, found.vault.limits.dwell_scores) == (Decimal("2500.1"), 2)
 
 
 def test_the_policy_is_part_of_the_vault() -> None:

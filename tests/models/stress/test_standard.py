@@ -195,9 +195,17 @@ def test_work_grows_with_what_is_asked_and_ends_at_the_bound() -> None:
     own = plan(BODY, MARKET).work
     larger: list[dict[str, Any]] = [
         {"paths": 400}, {"days": 6}, {"shocks": {"gap": {}}}, {"scenario": "terra-2022-05"},
+        {"generator": "weighted"}, {"generator": "both"},
     ]  # fmt: skip
     for changes in larger:
         assert plan({**BODY, **changes}, MARKET).work > own, changes
+    # Blocks that are looked for: six units a step and run, and one for each row at each of 64 moments, for the paths
+    # and for the check of the generator.
+    rows = 420 * 24
+    weighted, gap = {**BODY, "generator": "weighted"}, {"shocks": {"gap": {}}}
+    assert plan(weighted, MARKET).work - own == 6 * 200 * 72 + 2 * 64 * rows
+    more = plan({**weighted, **gap}, MARKET).work - plan({**BODY, **gap}, MARKET).work
+    assert more == 2 * 6 * 200 * 72 + 2 * 64 * rows
     often = plan({**BODY, "shocks": {"gap": {"rate_per_year": 366}}}, MARKET).work
     assert often > plan({**BODY, "shocks": {"gap": {}}}, MARKET).work
     with pytest.raises(RequestError, match="ask fewer paths"):

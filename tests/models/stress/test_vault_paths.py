@@ -68,6 +68,22 @@ def a_case(seed: int) -> tuple[Setup, Conditions]:
     return setup, random_conditions(PATHS, STEPS, seed=seed)
 
 
+def guarded(setup: Setup, seed: int) -> Setup:
+    """The same vault with every further limit on, each loose or tight at random."""
+    rng = np.random.default_rng(1000 + seed)
+    capital, limits = setup.execution.capital_usd, setup.vault.limits
+    changed = replace(
+        limits,
+        dwell_scores=int(rng.integers(1, 4)),
+        cooldown_reduce_s=rng.choice([None, limits.cooldown_s // 2]),
+        min_benefit=float(rng.choice([0.5, 1.0, 2.0])),
+        cost_usd=D(str(rng.choice([0.25, 20.0]))),
+        max_action_usd=rng.choice([None, capital * D("0.15")]),
+        max_day_usd=capital * D("0.4"),
+    )
+    return replace(setup, vault=replace(setup.vault, limits=changed))
+
+
 def starting_at(score: PathScore, value: float) -> PathScore:
     """The same forecast, whose averages before the path are such that the first score is `value`."""
     missing = score.log_forecast_at(value) - slow_paths.log_forecast(score.terms, np.empty(0))[0]
@@ -109,6 +125,24 @@ def test_a_simulated_path_is_that_of_the_live_functions(name: str, seed: int) ->
     setup, conditions = a_case(seed)
     setup = CASES[name](setup)
     assert assert_same(setup, conditions, simulated(setup, conditions)) > 0
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("seed", range(6))
+def test_a_simulated_path_is_that_of_the_live_functions_under_every_limit(name: str, seed: int) -> None:
+    setup, conditions = a_case(seed)
+    setup = CASES[name](guarded(setup, seed))
+    assert_same(setup, conditions, simulated(setup, conditions))
+
+
+def test_the_cases_under_every_limit_reach_each() -> None:
+    reasons: set[str] = set()
+    for seed in range(6):
+        setup, conditions = a_case(seed)
+        for path in range(PATHS):
+            exact = exact_run(guarded(setup, seed), conditions, path)
+            reasons |= {reason for tick in exact.ticks if tick.decision for reason in tick.decision.reasons}
+    assert {"dwell", "benefit_below_cost", "value_capped", "value_cap_reached"} <= reasons
 
 
 def test_days_are_steps_as_well() -> None:
