@@ -4,10 +4,12 @@ import dagster as dg
 
 from orchestration import dbt
 from orchestration.assets import (
+    alerting,
     backtests,
     correlations,
     drift,
     evaluation,
+    hindsight,
     housekeeping,
     ingest,
     keeping,
@@ -15,10 +17,12 @@ from orchestration.assets import (
     quality,
     regimes,
     scoring,
+    stress_tests,
     value_at_risk,
 )
 from orchestration.checks import (
     feature_checks,
+    keeper_checks,
     leak_checks,
     model_checks,
     raw_expectations,
@@ -31,7 +35,7 @@ from orchestration.folders import artifacts
 from orchestration.jobs import asset_jobs
 from orchestration.partitions import read_calendar
 from orchestration.resources.model_registry import ModelRegistry
-from orchestration.resources.vault import VaultChain
+from orchestration.resources.vault_chain import VaultChain
 from orchestration.resources.workspace import Workspace
 from orchestration.schedules import schedules
 from orchestration.sensors import sensors
@@ -56,11 +60,14 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             regimes.regimes,
             value_at_risk.var,
             correlations.correlation,
+            stress_tests.stress,
             backtests.policy_backtests,
             drift.drift_calibrations,
             drift.drift_alarms,
             keeping.keeper_decisions,
             keeping.vault_snapshots,
+            hindsight.regret,
+            hindsight.parity,
         ],
         asset_checks=[
             *raw_expectations.raw_checks(),
@@ -70,10 +77,12 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *score_checks.CHECKS,
             *regime_checks.CHECKS,
             *risk_checks.CHECKS,
+            *keeper_checks.CHECKS,
         ],
         jobs=[
             *asset_jobs(dbt.hourly_selection(target), dbt.deploy_selection(target)),
             keeping.keeper_reconcile,
+            alerting.alerts,
             housekeeping.housekeeping,
             backtests.requested_runs,
         ],

@@ -32,6 +32,7 @@ from orchestration.resources.ledger import add_entry, ledger_turn, read_ledger
 from orchestration.resources.model_registry import BundleError, ModelRegistry, Version
 from orchestration.resources.scores import as_prediction, as_row
 from orchestration.resources.workspace import Workspace
+from orchestration.score_inputs import record_inputs
 
 APPROXIMATE = "approximate: built from its legs"
 NO_MODEL = "no model of this panel has been promoted yet"
@@ -131,6 +132,7 @@ def issue_in_turn(
     speaking = {panel.serving.version.name: panel.serving for panel in asked if panel.serving and panel.bundle}
     rows = [as_row(s, run_id, _promotion(speaking, s)) for s in scores]
     added = house.append_table(RISK_SCORES, rows)
+    record_inputs(workspace, _given_to_vaults(asked), now, run_id)
     said = [
         as_prediction(s, run_id, Role.CHAMPION, speaking[s.model_name].version.algorithm)
         for s in scores
@@ -201,6 +203,12 @@ def aged(score: Score, kind: SeriesKind, trained_until: datetime) -> Score:
         return told
     nothing: dict[str, Any] = dict.fromkeys((*_NUMBERS, "confidence"))
     return replace(told, **nothing, drivers=())
+
+
+def _given_to_vaults(asked: Sequence[Panel]) -> dict[str, pd.DataFrame]:
+    """Rows that the models of vaults were given, by subject."""
+    of_vaults = (panel for panel in asked if panel.kind is SeriesKind.VAULT)
+    return {subject: each.rows for panel in of_vaults for each in panel.questions for subject in each.asked}
 
 
 def _promotion(speaking: Mapping[str, Serving], score: Score) -> int:

@@ -40,8 +40,11 @@ REGIMES = key_of(tables.RISK_REGIMES)
 RUNS = key_of(tables.RISK_RUNS)
 VAR = key_of(tables.RISK_VAR)
 CORRELATION = key_of(tables.RISK_CORRELATION)
+STRESS = key_of(tables.RISK_STRESS)
 
 DECISIONS = key_of(tables.KEEPER_DECISIONS)
+REGRET = key_of(tables.RISK_REGRET)
+PARITY = key_of(tables.RISK_PARITY)
 
 # Datasets that a market source delivers; snapshots of a vault come from its chain instead.
 INGESTED: tuple[Dataset, ...] = (Dataset.FX_RATES, Dataset.CANDLES, Dataset.FUNDING, Dataset.OPEN_INTEREST)

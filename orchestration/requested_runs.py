@@ -14,7 +14,7 @@ from typing import Protocol
 
 from sqlalchemy import text
 
-from models.contracts.runs import Asker, RunStatus
+from models.contracts.runs import OPEN, Asker, RunStatus
 from models.contracts.tables import RISK_RUNS
 from models.runs.kinds import KINDS
 from models.runs.plan import Cancelled, Plan, RequestError, Watch
@@ -53,32 +53,54 @@ def compute_waiting(workspace: Workspace, run_id: str, log: Log) -> list[str]:
 
 
 def compute_now(workspace: Workspace, plan: Plan, by: Asker, watch: Watch, run_id: str | None = None) -> StoredRun:
-    """Compute a run here, unless it is done already, and store it. Raises Cancelled if the watch does."""
+    """Compute a run here, unless it is done already, and store it; one that was cancelled is asked for again.
+
+    Raises
+    ------
+    Cancelled
+        If the watch does, or the run was cancelled while it was computed: then nothing of it is stored.
+    """
     registry = registry_of(workspace.warehouse)
+    found = registry.find(plan.identity.id)
+    if found is not None and found.status is RunStatus.CANCELLED:
+        registry.say(found.id, RunStatus.QUEUED, by, run_id=run_id)
+    return _computed(workspace, registry, plan, by, watch, run_id)
+
+
+def _computed(
+    workspace: Workspace, registry: Registry, plan: Plan, by: Asker, watch: Watch, run_id: str | None
+) -> StoredRun:
     found = registry.find(plan.identity.id)
     if found is None or found.status is not RunStatus.DONE:
         began = time.monotonic()
-        outcome = plan.compute(watch)
+        cluster = workspace.cluster(plan.work)
+        outcome = plan.compute(watch) if cluster is None or plan.share is None else plan.share(watch, cluster)
         seconds = time.monotonic() - began
         registry.record(
             plan, RunStatus.DONE, by, workspace.now(), workspace.mode.value, outcome, seconds, run_id=run_id
         )
         found = registry.find(plan.identity.id)
     assert found is not None
+    if found.status is not RunStatus.DONE:
+        raise Cancelled(found.id)
     return found
 
 
 def _compute_one(workspace: Workspace, registry: Registry, run: StoredRun, run_id: str, log: Log) -> None:
-    registry.say(run.id, RunStatus.RUNNING, Asker.DAGSTER, None, run_id)
+    if not registry.say(run.id, RunStatus.RUNNING, Asker.DAGSTER, None, run_id):
+        log.info(f"{run.id}: wanted no more, or computed by another")
+        return
     try:
         plan = KINDS[run.kind].replan(run.inputs, market_of(workspace.warehouse))
-        made = compute_now(workspace, plan, Asker.DAGSTER, _Watched(registry, run.id, run_id), run_id)
+        made = _computed(workspace, registry, plan, Asker.DAGSTER, _Watched(registry, run.id, run_id), run_id)
         if made.id != run.id:
             why = f"the data or the code changed while it waited; it was computed as {made.id}"
             registry.say(run.id, RunStatus.FAILED, Asker.DAGSTER, why, run_id)
         log.info(f"{made.id}: done in {made.seconds:.1f} s")
-    except Cancelled:
-        log.info(f"{run.id}: cancelled")
+    except Cancelled as gone:
+        if str(gone) != run.id:  # data or code changed while it waited, and nobody wants what it became
+            registry.say(run.id, RunStatus.FAILED, Asker.DAGSTER, f"it became {gone}, which was cancelled", run_id)
+        log.info(f"{run.id}: wanted no more, or computed by another")
     except RequestError as error:
         registry.say(run.id, RunStatus.FAILED, Asker.DAGSTER, str(error), run_id)
         log.warning(f"{run.id}: {error}")
@@ -89,7 +111,7 @@ def _compute_one(workspace: Workspace, registry: Registry, run: StoredRun, run_i
 
 
 class _Watched:
-    """Writes how far a run is, every few seconds, and hears when it is cancelled."""
+    """Writes how far a run is, every few seconds, and hears when it is cancelled, or done by another."""
 
     def __init__(self, registry: Registry, run: str, run_id: str) -> None:
         self._registry, self._run, self._run_id = registry, run, run_id
@@ -97,11 +119,12 @@ class _Watched:
 
     def __call__(self, share: float) -> None:
         found = self._registry.find(self._run)
-        if found is not None and found.status is RunStatus.CANCELLED:
+        if found is None or found.status not in OPEN:
             raise Cancelled(self._run)
         if time.monotonic() - self._said >= _ONCE_PER_S:
             self._said = time.monotonic()
-            self._registry.say(self._run, RunStatus.RUNNING, Asker.DAGSTER, f"{share:.0%}", self._run_id)
+            if not self._registry.say(self._run, RunStatus.RUNNING, Asker.DAGSTER, f"{share:.0%}", self._run_id):
+                raise Cancelled(self._run)
 
 
 @contextmanager

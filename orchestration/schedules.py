@@ -1,7 +1,8 @@
 """Schedules: the spine ticks on market time. Schedules, not automation conditions: `eager()` below a partitioned
 parent never fires while any old week is missing.
 
-Bodies read the clock and ask for a run; they import nothing heavy and talk to no network.
+Bodies read the clock and ask for a run; they import nothing heavy and talk to no network. The one of alerts also judges
+the tables, so that neither a full queue nor a hanging run keeps an alert from being noticed.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from models.contracts.tables import KEEPER_INTENTS
 from orchestration.cadence import DAY, HOUR, WEEK, cron_for
 from orchestration.partitions import Calendar, partition_of, weekly_partitions
 from orchestration.resources.workspace import Workspace
-from orchestration.settings import Settings
+from orchestration.settings import Settings, SettingsError
 
 RECONCILE_CRON = "* * * * *"  # wall minutes: a transaction waits for ledgers, and ledgers know no market time
 
@@ -94,6 +95,17 @@ def schedules(settings: Settings, calendar: Calendar) -> list[dg.ScheduleDefinit
         return reconcile_request(workspace)
 
     @dg.schedule(
+        name="alerts_schedule",
+        job_name=names.ALERTS,
+        cron_schedule=RECONCILE_CRON,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Each minute, also while the keeper works. A run is asked for only when somebody is to be told.",
+    )
+    def alerts(context: dg.ScheduleEvaluationContext, workspace: Workspace) -> dg.RunRequest | dg.SkipReason:
+        return alerts_request(workspace, unfinished(context.instance, [names.ALERTS]))
+
+    @dg.schedule(
         name="housekeeping_schedule",
         job_name=names.HOUSEKEEPING,
         cron_schedule=cron_for(DAY, speed, minute=40),
@@ -106,7 +118,7 @@ def schedules(settings: Settings, calendar: Calendar) -> list[dg.ScheduleDefinit
             return dg.SkipReason("the last housekeeping still runs")
         return dg.RunRequest()
 
-    return [hourly, training, reconcile, housekeeping]
+    return [hourly, training, reconcile, alerts, housekeeping]
 
 
 def reconcile_request(workspace: Workspace) -> dg.RunRequest | dg.SkipReason:
@@ -116,13 +128,40 @@ def reconcile_request(workspace: Workspace) -> dg.RunRequest | dg.SkipReason:
     )
     if waiting[0]["n"]:
         return dg.RunRequest()
+    _note_done(workspace, names.KEEPER_RECONCILE, "nothing open")
+    return dg.SkipReason("no transaction is open")
+
+
+def alerts_request(workspace: Workspace, busy: bool) -> dg.RunRequest | dg.SkipReason:
+    """Judge the tables and tell the channels of this machine; ask for a run if one beyond it is to be told something.
+
+    `busy`: the last run still tells. Raises SettingsError for channels that are not set up rightly, after judging.
+    """
+    # The channels and their clients: half a second that other schedules need not pay.
+    from orchestration.alerts.checking import judge
+    from orchestration.alerts.config import LOG_ALONE, alert_config
+    from orchestration.alerts.delivery import deliver, has_messages
+
+    config, wrong, tables = LOG_ALONE, None, workspace.warehouse
+    try:
+        config = alert_config(workspace.settings)
+    except SettingsError as error:
+        wrong = error  # a slip in a variable blinds nobody
+    changed = judge(workspace, config, datetime.now(UTC))
+    deliver(tables, config, workspace.settings.market.name, lambda: datetime.now(UTC), only_local=True)
+    if wrong is not None:
+        raise wrong
+    _note_done(workspace, names.ALERTS, "judged")
+    if busy:
+        return dg.SkipReason("the last messages are still being sent")
+    if has_messages(tables, config, datetime.now(UTC)):
+        return dg.RunRequest(tags={"dagster/priority": "10"})  # ahead of whatever fills the queue
+    return dg.SkipReason(f"{len(changed)} changes, nobody beyond this machine is to be told now")
+
+
+def _note_done(workspace: Workspace, job: str, run_id: str) -> None:
+    """A tick that needed no run, as the end of a run: one row, written anew each time."""
     wall = datetime.now(UTC)
     workspace.warehouse.record_job_run(
-        names.KEEPER_RECONCILE,
-        "nothing open",
-        ok=True,
-        started_at=wall,
-        finished_at=wall,
-        market_time=workspace.now(),
+        job, run_id, ok=True, started_at=wall, finished_at=wall, market_time=workspace.now()
     )
-    return dg.SkipReason("no transaction is open")

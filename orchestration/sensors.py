@@ -188,11 +188,13 @@ def _job_end_sensor(name: str, status: dg.DagsterRunStatus) -> dg.SensorDefiniti
         name=name,
         minimum_interval_seconds=10,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Writes the end of each job to ops.job_runs, also of one whose process was killed.",
+        description="Writes the end of each job to ops.job_runs, also of one whose process was killed; a failure of "
+        "any job raises an alert, a success ends it.",
     )
     def ended(context: dg.RunStatusSensorContext, workspace: Workspace) -> None:
         if context.dagster_run.job_name in names.ALLOWED_AGE_S:  # a backfill by hand is no beat of the market
             record_end(workspace, context.instance, context.dagster_run, error_of(context))
+        note_end(workspace, context.dagster_run, error_of(context))
 
     return ended
 
@@ -216,6 +218,15 @@ def record_end(workspace: Workspace, instance: dg.DagsterInstance, run: dg.Dagst
         market_time=workspace.clock().now(ended),
         error_text=None if run.status is dg.DagsterRunStatus.SUCCESS else error,
     )
+
+
+def note_end(workspace: Workspace, run: dg.DagsterRun, error: str | None) -> None:
+    """Raise or end the alert about failed runs of a job. A run that somebody cancelled says nothing."""
+    from orchestration.alerts.checking import note_run  # with the clients of channels: half a second
+
+    if run.status in (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE):
+        ok = run.status is dg.DagsterRunStatus.SUCCESS
+        note_run(workspace, run.job_name, run.run_id, ok, error, datetime.now(UTC))
 
 
 def _moment(timestamp: float | None) -> datetime:

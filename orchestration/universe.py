@@ -25,7 +25,7 @@ from orchestration.universe_schema import (
     Part,
     Reconciliation,
     ReplayRules,
-    SeriesList,
+    SimulatedSeries,
     Template,
     VaultEntry,
 )
@@ -50,7 +50,7 @@ class Universe(Part):
     calendars: Calendars
     reconciliation: Reconciliation
     templates: dict[str, Template]
-    simulated: SeriesList
+    simulated: SimulatedSeries
     live: LiveSeries
     replay: ReplayRules
     vault_entries: tuple[VaultEntry, ...] = Field(alias="vaults", min_length=1)
@@ -75,6 +75,9 @@ class Universe(Part):
         ids = [v.id for v in self.vault_entries]
         if len(set(ids)) < len(ids):
             raise ValueError(f"vaults: an id is listed twice in {ids}")
+        contracts = [v.contract for v in self.vault_entries if v.contract is not None]
+        if len(set(contracts)) < len(contracts):
+            raise ValueError("vaults: two have one contract, so that each cap of it would count twice")
         return self
 
     def series_of(self, mode: DataMode) -> tuple[SeriesSpec, ...]:

@@ -87,6 +87,10 @@ class SeriesList(Part):
     series: tuple[SeriesEntry, ...] = Field(min_length=1)
 
 
+class SimulatedSeries(SeriesList):
+    history_days: int | None = Field(default=None, ge=1, le=3650, strict=True)  # None: all that the generator plays
+
+
 class LiveSeries(SeriesList):
     history_days: int = Field(ge=1, le=3650, strict=True)
 
@@ -165,6 +169,15 @@ class LimitsEntry(Part):
     max_fee_stroops: Limit[Annotated[int, Field(gt=0, strict=True)]]
     target_sigma_ann: Limit[Annotated[float, Field(gt=0, lt=10)]] | None = None
     max_exposure: Limit[Annotated[Decimal, Field(gt=0, le=10)]] | None = None
+    dwell_scores: Limit[Annotated[int, Field(ge=1, le=1000, strict=True)]] | None = None
+    cooldown_reduce_s: Limit[Seconds] | None = None
+    min_benefit: Limit[Annotated[float, Field(ge=0, le=1000)]] | None = None
+    cost_bps: Limit[Annotated[int, Field(ge=0, le=10_000, strict=True)]] | None = None
+    cost_usd: Limit[Annotated[Decimal, Field(ge=0)]] | None = None
+    max_price_gap: Limit[Annotated[Decimal, Field(gt=0, lt=1)]] | None = None
+    max_action_usd: Limit[Annotated[Decimal, Field(gt=0)]] | None = None
+    max_day_usd: Limit[Annotated[Decimal, Field(gt=0)]] | None = None
+    allowed_models: Limit[Annotated[tuple[str, ...], Field(min_length=1)]] | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> LimitsEntry:
@@ -172,6 +185,8 @@ class LimitsEntry(Part):
             raise ValueError("leave_score must lie below enter_score, else every wobble trades")
         if self.dead_zone.value >= self.max_step.value:
             raise ValueError("dead_zone must lie below max_step, else nothing can ever move")
+        if self.cooldown_reduce_s is not None and self.cooldown_reduce_s.value > self.cooldown_s.value:
+            raise ValueError("cooldown_reduce_s must not exceed cooldown_s: the way to safety is not the slower one")
         return self
 
     def limits(self) -> VaultLimits:

@@ -23,6 +23,7 @@ from orchestration.settings import PROJECT_ROOT, SettingsError
 Result = TypeVar("Result")
 
 WORTH_PROCESSES = 10_000  # rows of a panel: with fewer, work is done before a process has imported what it needs
+WORTH_CLUSTER = 500_000_000  # units of work of a run, ten seconds of one core
 ROOMS = ("models", "keeper", "orchestration")  # what a task may import of ours
 NUMERICAL = ("numpy", "scipy", "pandas", "numba", "scikit-learn", "lightgbm", "arch")  # another version, another number
 ANSWERS_WITHIN_S = 5.0
@@ -85,6 +86,11 @@ def runner_for(rows: int, workers: int, cluster: str | None = None) -> Runner:
     if cluster is not None:
         return Cluster(cluster)
     return Processes(workers) if workers > 1 else IN_TURN
+
+
+def cluster_for(work: int, cluster: str | None) -> Cluster | None:
+    """The cluster that is named, if a run of `work` units of `models.runs.bounds` is worth it."""
+    return Cluster(cluster) if cluster is not None and work >= WORTH_CLUSTER else None
 
 
 def installed() -> dict[str, str]:

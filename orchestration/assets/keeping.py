@@ -9,18 +9,18 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from keeper.devnet.admin import DevnetUnavailable
+from keeper.connection import ChainUnavailable
 from keeper.keeper import TickOutcome, record_unreachable
-from keeper.limits import Phase
 from keeper.snapshot import VaultUnreadable, vault_state
 from keeper.store import KeeperStore
 from keeper.trades import MissingPrice
 from models.contracts import jobs as names
 from models.contracts.market import COLUMNS, Dataset
 from models.contracts.tables import RAW_VAULT_SNAPSHOTS
-from models.contracts.vault import VaultConfig, VaultState
+from models.contracts.vault import Reason, VaultConfig, VaultState
 from orchestration import keys
-from orchestration.resources.vault import DEVNET, VaultChain, newest_target, prices
+from orchestration.resources.vault import newest_target, prices, second_prices
+from orchestration.resources.vault_chain import NOT_CONFIGURED, VaultChain
 from orchestration.resources.warehouse import Warehouse
 from orchestration.resources.workspace import Workspace
 
@@ -42,11 +42,12 @@ def keeper_decisions(
     Grain: one row a tick. The same score never acts twice.
     """
     now, lines = workspace.now(), []
-    for vault in workspace.vaults():
-        if vault.network != DEVNET:
+    vaults = workspace.vaults()
+    for vault in vaults:
+        if not chain.is_served(vault):
             context.log.warning(f"vault {vault.id}: network {vault.network} has no address configured, left alone")
             continue
-        outcome = _tick(vault, workspace, chain, context)
+        outcome = _tick(vault, len(vaults), workspace, chain, context)
         lines.append(
             {
                 "vault": vault.id,
@@ -62,20 +63,23 @@ def keeper_decisions(
 
 
 def _tick(
-    vault: VaultConfig, workspace: Workspace, chain: VaultChain, context: dg.AssetExecutionContext
+    vault: VaultConfig, vaults: int, workspace: Workspace, chain: VaultChain, context: dg.AssetExecutionContext
 ) -> TickOutcome:
     """One tick of a vault; a chain that cannot be reached is a decision too, and no reason to leave out the others."""
     now = workspace.now()
     known = prices(vault, workspace.warehouse, now)
-    target = newest_target(vault, workspace.warehouse, known)
+    target = newest_target(vault, workspace.warehouse, known, second_prices(vault, workspace.warehouse, now))
     try:
-        with chain.kept(vault, workspace.warehouse, context.run_id) as kept:
-            kept.connection.admin.set_prices(known)
+        with chain.kept(vault, workspace.warehouse, context.run.run_id, vaults) as kept:
+            for check in kept.refused:
+                context.log.warning(f"vault {vault.id}: kept in shadow, {chain.phase} is refused: {check.told}")
+            kept.connection.tell_prices(known)
             return kept.keeper.tick(target, now)
-    except DevnetUnavailable as error:
+    except (ChainUnavailable, *NOT_CONFIGURED) as error:
         context.log.error(f"vault {vault.id}: {error}")
+        reason = Reason.CHAIN_UNAVAILABLE if isinstance(error, ChainUnavailable) else Reason.NOT_CONFIGURED
         store = KeeperStore(workspace.warehouse.engine)
-        return record_unreachable(store, vault.id, Phase(chain.phase), target, now, context.run_id)
+        return record_unreachable(store, vault.id, chain.phase, target, now, context.run.run_id, reason)
 
 
 @dg.asset(
@@ -93,26 +97,28 @@ def vault_snapshots(
     A vault that holds the same at the same market time is not recorded again.
     """
     now, rows = workspace.now(), []
-    for vault in workspace.vaults():
-        if vault.network != DEVNET:
+    vaults = workspace.vaults()
+    for vault in vaults:
+        if not chain.is_served(vault):
             continue
         try:
-            with chain.kept(vault, workspace.warehouse, context.run_id) as kept:
+            with chain.kept(vault, workspace.warehouse, context.run.run_id, len(vaults)) as kept:
                 known = prices(vault, workspace.warehouse, now)
                 state = vault_state(kept.connection.gateway, kept.connection.config, known)
-        except (VaultUnreadable, MissingPrice, DevnetUnavailable) as error:
+                network = kept.connection.config.vault.network
+        except (VaultUnreadable, MissingPrice, ChainUnavailable, *NOT_CONFIGURED) as error:
             context.log.warning(f"vault {vault.id} is not recorded: {error}")
             continue
-        row = _row(vault, state, now, workspace)
+        row = _row(vault, network, state, now, workspace)
         if row["weights"] != _last(workspace.warehouse, row):
             rows.append(row)
     frame = pd.DataFrame(rows, columns=list(COLUMNS[Dataset.VAULT_SNAPSHOTS]))
-    added = workspace.warehouse.append(Dataset.VAULT_SNAPSHOTS, frame, context.run_id)
+    added = workspace.warehouse.append(Dataset.VAULT_SNAPSHOTS, frame, context.run.run_id)
     holdings = [{"vault": row["series"], "tvl_usd": str(row["tvl_usd"]), "weights": row["weights"]} for row in rows]
     return dg.MaterializeResult(metadata={"dagster/row_count": added, "recorded": dg.MetadataValue.json(holdings)})
 
 
-def _row(vault: VaultConfig, state: VaultState, now: Any, workspace: Workspace) -> dict[str, Any]:
+def _row(vault: VaultConfig, network: str, state: VaultState, now: Any, workspace: Workspace) -> dict[str, Any]:
     return {
         "series": f"vault:{vault.id}",
         "interval": IRREGULAR,
@@ -121,7 +127,7 @@ def _row(vault: VaultConfig, state: VaultState, now: Any, workspace: Workspace) 
         "tvl_usd": state.tvl_usd,
         "share_price": state.share_price,
         "weights": {symbol: str(_rounded(weight)) for symbol, weight in sorted(state.weights.items())},
-        "source": vault.network,
+        "source": network,
         "provider": "keeper",
         "data_mode": workspace.mode.value,
         "available_at": now,
@@ -144,12 +150,20 @@ def _last(warehouse: Warehouse, row: dict[str, Any]) -> dict[str, str] | None:
 
 @dg.op(name="follow_open_transactions", pool="keeper")
 def follow_open_transactions(context: dg.OpExecutionContext, workspace: Workspace, chain: VaultChain) -> None:
-    """Advance every intent that has no end yet. Safe at any time and beside any other run."""
-    for vault in workspace.vaults():
-        if vault.network == DEVNET:
-            with chain.kept(vault, workspace.warehouse, context.run_id) as kept:
+    """Advance every intent that has no end yet. Safe at any time and beside any other run; idle, it asks no node."""
+    vaults, missed, store = workspace.vaults(), [], KeeperStore(workspace.warehouse.engine)
+    for vault in vaults:
+        if not chain.is_served(vault) or not store.open_intents_of(vault.id):
+            continue
+        try:
+            with chain.kept(vault, workspace.warehouse, context.run_id, len(vaults)) as kept:
                 for intent in kept.keeper.reconcile(workspace.now()):
                     context.log.info(f"vault {vault.id}: intent {intent.id} is {intent.state.value}")
+        except (ChainUnavailable, *NOT_CONFIGURED) as error:  # the transactions of the other vaults go on
+            context.log.error(f"vault {vault.id}: {error}")
+            missed.append(vault.id)
+    if missed:
+        raise dg.Failure(f"open transactions could not be followed: {', '.join(missed)}")
 
 
 @dg.job(name=names.KEEPER_RECONCILE, executor_def=dg.in_process_executor)

@@ -98,6 +98,12 @@ def _backtests(options: argparse.Namespace) -> dict[str, Any]:
     return backtests.measure(current_settings().seed, options.hours, options.rules, options.repeats)
 
 
+def _signing(options: argparse.Namespace) -> dict[str, Any]:
+    from orchestration.bench import signing
+
+    return signing.measure(options.database, options.repeats)
+
+
 _MEASUREMENTS = {
     "ingest": _ingest,
     "recent": _recent,
@@ -107,6 +113,7 @@ _MEASUREMENTS = {
     "stress": _stress,
     "many-paths": _many_paths,
     "backtests": _backtests,
+    "signing": _signing,
 }
 
 

@@ -18,6 +18,7 @@ from orchestration.bench.figures import figure, figures, ratio
 INGEST, PLAY, API = "ingest", "play", "api"
 FEW_SERIES, MANY_SERIES, FORECASTS = "retraining of few series", "retraining of many series", "forecasts"
 STRESS, MANY_PATHS, BACKTESTS = "stress paths", "many stress paths", "backtests"
+SIGNING = "decision to signature"
 NEWEST_TENTH, TICKS_1X, TICKS_10X, FRESH = (
     "newest tenth", "ticks at 1x", "ticks at 10x", "ticks in fresh processes",
 )  # fmt: skip
@@ -93,6 +94,7 @@ def document(outcome: Outcome) -> dict[str, Any]:
         "forecasts": _section(outcome, FORECASTS),
         "stress": {**_section(outcome, STRESS), "many_paths": _section(outcome, MANY_PATHS)},
         "backtests": _section(outcome, BACKTESTS),
+        "decision_to_signed_envelope": _section(outcome, SIGNING),
         "time_of_each_stage": figures(outcome.seconds, "s"),
         "load_after_each_stage": figures(
             outcome.load, "runnable processes, mean of a minute; the bench itself makes 1-2"

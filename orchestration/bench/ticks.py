@@ -77,7 +77,9 @@ def report(ticks: Sequence[Tick]) -> dict[str, Any]:
 
 
 def measure(settings: Settings, database_url: str, count: int, numbers: bool) -> dict[str, Any]:
-    """`count` ticks an hour apart, after one that warms up. The workspace is prepared and its market is stored.
+    """`count` ticks an hour apart, after one that warms up; 0: that one alone is told.
+
+    The workspace is prepared and its market is stored.
 
     Raises Unmeasured when the tick that warms up issues no score or, if `numbers`, none with a number.
     """
@@ -95,7 +97,7 @@ def measure(settings: Settings, database_url: str, count: int, numbers: bool) ->
         told = {
             "history": _history(warehouse),
             "last_tick": scored,
-            **report(ticks[1:]),
+            **report(ticks[1:] or ticks),
             "dbt_of_the_last_tick": {
                 "body": figure(ticks[-1].bodies_s[DBT], "s"),
                 **dbt_nodes.report(target_folder(settings) / DBT / "run_results.json"),

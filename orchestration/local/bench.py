@@ -18,8 +18,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from orchestration.bench.document import Outcome, document, keep
 from orchestration.bench.figures import figure
+from orchestration.configuration.keeper import KeeperSettings
 from orchestration.local.bench_conductor import Conductor, Size
 from orchestration.local.bench_stages import run_stages
 from orchestration.local.progress import Progress
@@ -51,7 +54,7 @@ def bench(settings: Settings, size: Size, progress: Progress) -> dict[str, Any]:
 
     # The server's own account has to pass through the folder, and the files in it are that account's.
     with tempfile.TemporaryDirectory(prefix="ballast-bench-", ignore_cleanup_errors=True) as folder:
-        scratch = _scratch(settings, Path(folder))
+        scratch = _shortened(_scratch(settings, Path(folder)), size.history_days)
         with opened(scratch) as databases:
             conductor = Conductor(scratch, databases, size)
             told: set[str] = set()
@@ -87,9 +90,20 @@ def _scratch(settings: Settings, folder: Path) -> Settings:
         state_root=folder,
         database_url=None,
         host="127.0.0.1",
-        keeper_phase="devnet",
+        keeper=KeeperSettings(),
         **ports,
     )
+
+
+def _shortened(scratch: Settings, history_days: int | None) -> Settings:
+    """These settings with a simulated market that has so many days of history; None: as many as it has."""
+    if history_days is None:
+        return scratch
+    universe = yaml.safe_load(scratch.universe_path.read_text(encoding="utf-8"))
+    universe["simulated"]["history_days"] = history_days
+    path = scratch.state_root / "universe.yaml"
+    path.write_text(yaml.safe_dump(universe, sort_keys=False), encoding="utf-8")
+    return replace(scratch, universe_path=path)
 
 
 def _machine(load: tuple[float, float, float]) -> dict[str, Any]:

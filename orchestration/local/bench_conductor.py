@@ -30,6 +30,7 @@ from orchestration.bench.document import (
     MANY_SERIES,
     NEWEST_TENTH,
     PLAY,
+    SIGNING,
     STRESS,
     TICKS_1X,
     TICKS_10X,
@@ -53,9 +54,10 @@ _NEWEST = 0.1  # share of the history that the small workspace holds
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is measured. `ticks` are taken after one that warms up."""
+    """How much is measured. `ticks` are taken after one that warms up; 0: that one is all."""
 
     name: str
+    history_days: int | None  # of the simulated market; None: all that it plays
     ingest_rows: int
     ingest_repeats: int
     ticks: int
@@ -73,17 +75,18 @@ class Size:
     backtest_hours: int
     backtest_rules: int
     backtest_repeats: int
+    signatures: int
 
 
 FULL = Size(
-    "full", 300_000, 3, 5, 3, 200, 5.0, few_series=2, many_series=20, recorded_days=6 * 365, forecasts=20,
+    "full", None, 300_000, 3, 5, 3, 200, 5.0, few_series=2, many_series=20, recorded_days=6 * 365, forecasts=20,
     stress_paths=10_000, stress_repeats=20, many_paths=1_000_000, many_steps=8_760,
-    backtest_hours=37_000, backtest_rules=50, backtest_repeats=20,
+    backtest_hours=37_000, backtest_rules=50, backtest_repeats=20, signatures=50,
 )  # fmt: skip
 QUICK = Size(
-    "quick", 20_000, 1, 1, 1, 50, 1.0, few_series=0, many_series=2, recorded_days=760, forecasts=1,
+    "quick", 760, 20_000, 1, 0, 1, 50, 1.0, few_series=0, many_series=2, recorded_days=760, forecasts=1,
     stress_paths=200, stress_repeats=1, many_paths=2_000, many_steps=720,
-    backtest_hours=1_000, backtest_rules=2, backtest_repeats=1,
+    backtest_hours=1_000, backtest_rules=2, backtest_repeats=1, signatures=2,
 )  # fmt: skip
 
 
@@ -120,6 +123,7 @@ class Conductor:
             Stage(STRESS, self._stress),
             Stage(MANY_PATHS, self._many_paths),
             Stage(BACKTESTS, self._backtests),
+            Stage(SIGNING, self._signing),
         )
 
     def _retrainings(self) -> Iterator[Stage]:
@@ -191,7 +195,9 @@ class Conductor:
         market = parse_market(f"replay:{folder}")
         settings = replace(self.whole, market=market, state_root=self.folder / f"played{count}", database_url=url)
         databases = workspace_databases(settings)
-        return _environment(settings, databases), databases
+        # Compiled once for all workspaces: a retraining is timed, not the compiler.
+        compiled = {"NUMBA_CACHE_DIR": self.environment["NUMBA_CACHE_DIR"]}
+        return _environment(settings, databases) | compiled, databases
 
     def _retraining(self, stage: str, count: int) -> dict[str, Any]:
         environment, databases = self._recorded(count)
@@ -225,6 +231,11 @@ class Conductor:
         amount = ("--hours", str(self.size.backtest_hours), "--rules", str(self.size.backtest_rules))
         repeats = ("--repeats", str(self.size.backtest_repeats))
         return self._program(BACKTESTS, "backtests", self.environment, self.databases.ballast, *amount, *repeats)
+
+    def _signing(self) -> dict[str, Any]:
+        url = with_database(self.databases.ballast, "bench_signing")
+        create_databases(Databases(url, url, url))
+        return self._program(SIGNING, "signing", self.environment, url, "--repeats", str(self.size.signatures))
 
     def _api(self) -> dict[str, Any]:
         promoted_champions(self.databases.ballast)

@@ -18,11 +18,14 @@ from rich.markup import escape
 
 from orchestration.folders import logs
 from orchestration.local.commands import (
+    alerts,
     backfill,
     backtest,
     bench,
     data,
+    decision,
     drift,
+    keeper,
     leaks,
     maintenance,
     models,
@@ -33,11 +36,15 @@ from orchestration.local.commands import (
     tune,
 )
 from orchestration.local.commands.common import EXPECTED, Command, Context
+from orchestration.local.commands.keeper_chain import variables_of
 from orchestration.local.failures import known
 from orchestration.settings import Settings, current_settings
 
 OK, DEFECT, EXPECTED_FAILURE, INTERRUPTED = 0, 1, 2, 130
-_MODULES = (play, stack, reports, models, backtest, simulate, tune, drift, backfill, data, leaks, maintenance, bench)
+_MODULES = (
+    play, stack, reports, keeper, decision, models, backtest, simulate, tune, drift, backfill, data, leaks, alerts,
+    maintenance, bench,
+)  # fmt: skip
 _PIPE_WIDTH = 120  # tables are laid out for it; a pipe has no width of its own
 
 
@@ -57,7 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         warnings.simplefilter("ignore")  # libraries about each other; `python -W` brings them back
     settings: Settings | None = None
     try:
-        settings = current_settings({"BALLAST_MARKET": options.market} if options.market else None)
+        market = {"BALLAST_MARKET": options.market} if options.market else {}
+        settings = current_settings(market | variables_of(options))
         command: Command = options.run
         return command(Context(settings, console, errors), options)
     except EXPECTED as error:

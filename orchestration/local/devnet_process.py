@@ -39,6 +39,7 @@ def running_devnet(settings: Settings, progress: Progress) -> Iterator[None]:
     progress.started("devnet")
     mark = {processes.STACK_MARKER: str(settings.workspace)}  # `down` finds it should this process be killed
     log = logs(settings) / "devnet-play.log"
+    log.parent.mkdir(parents=True, exist_ok=True)  # a machine that only knows the database has no state folder yet
     with log.open("ab") as output:
         child = subprocess.Popen(
             service.argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=child_environment(mark)

@@ -26,7 +26,7 @@ from orchestration.local.workspace import is_busy
 from orchestration.migrations.run import current_revision, newest_revision
 from orchestration.resources.database_errors import DatabaseError, translate
 from orchestration.resources.database_url import redact
-from orchestration.settings import PROJECT_ROOT, SECRET_VARIABLES, Settings
+from orchestration.settings import PROJECT_ROOT, SECRET_VARIABLES, Settings, SettingsError
 from orchestration.universe import UniverseError, load_universe
 
 _PYTHONS = ((3, 11), (3, 13))
@@ -46,7 +46,14 @@ class Finding:
 
 def examine(settings: Settings) -> list[Finding]:
     """All findings, in the order in which things are needed. Without a state folder the rest cannot be looked at."""
-    findings = [*_python(settings), *_packages(settings), *_universe(settings), *_keys(settings), *_state(settings)]
+    findings = [
+        *_python(settings),
+        *_packages(settings),
+        *_universe(settings),
+        *_keys(settings),
+        *_alerts(settings),
+        *_state(settings),
+    ]
     if findings[-1].verdict != "fail":
         for look in (_manifest, _server, _ports, _leftovers):
             findings.extend(look(settings))
@@ -128,6 +135,22 @@ def _keys(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "provider keys", f"{told} (only the live market asks for any)")
+
+
+def _alerts(settings: Settings) -> Iterator[Finding]:
+    from orchestration.alerts.config import alert_config  # HTTP clients that other commands need not load
+
+    try:
+        channels = alert_config(settings).channels
+    except SettingsError as error:
+        yield Finding("fail", "alerts", str(error), "correct the variable, then `ballast alerts test CHANNEL`")
+        return
+    names = ", ".join(channel.name for channel in channels)
+    if any(channel.leaves_machine for channel in channels):
+        yield Finding("ok", "alerts", f"sent to {names}")
+    else:
+        yield Finding("warn", "alerts", f"reach nobody beyond this machine ({names or 'no channel'})",
+                      "name channels in BALLAST_ALERT_CHANNELS (docs/runbook.md)")  # fmt: skip
 
 
 def _manifest(settings: Settings) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
@@ -64,12 +65,14 @@ def latest_score(warehouse: Warehouse, subject: str, horizon_days: int) -> tuple
         "order by as_of desc, id desc limit 1",
         {"subject": subject, "horizon": horizon_days},
     )
-    if not rows:
-        return None, None
-    row = rows[0]
-    score = Score(
-        subject=subject,
-        horizon_days=horizon_days,
+    return (as_score(rows[0]), int(rows[0]["id"])) if rows else (None, None)
+
+
+def as_score(row: Mapping[str, Any]) -> Score:
+    """The score that a row of `risk.scores` holds."""
+    return Score(
+        subject=row["subject"],
+        horizon_days=row["horizon_days"],
         as_of=row["as_of"],
         issued_at=row["issued_at"],
         valid_until=row["valid_until"],
@@ -85,7 +88,6 @@ def latest_score(warehouse: Warehouse, subject: str, horizon_days: int) -> tuple
             Driver(d["name"], math.nan if d["value"] is None else d["value"], d["contribution"]) for d in row["drivers"]
         ),
     )
-    return score, int(row["id"])
 
 
 def promotion_of(warehouse: Warehouse, score_id: int | None) -> int:

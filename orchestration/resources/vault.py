@@ -1,66 +1,24 @@
-"""The way from a vault of the universe to its chain: a connected keeper, and what it needs to know of the market.
+"""What the keeper needs to know of the market: a vault's newest target and the prices to move it at.
 
-Here: addresses, keys and rows. Whether and how to act is `keeper`, what to want is `models.allocation`.
+Rows only. Whether and how to act is `keeper`, what to want is `models.allocation`, where the vault is
+`orchestration.resources.vault_chain`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
-
-import dagster as dg
-from pydantic import Field
+from typing import Any
 
 from keeper.decision import TargetInput
-from keeper.devnet.admin import DevnetConnection, connect
-from keeper.keeper import Keeper
-from keeper.store import KeeperStore
 from models.contracts.market import DataMode
-from models.contracts.tables import OPS_SERIES, RISK_TARGET_ALLOCATIONS
+from models.contracts.tables import OPS_SERIES, RISK_SCORES, RISK_TARGET_ALLOCATIONS
 from models.contracts.vault import PolicyState, Target, VaultConfig
 from orchestration.resources.features import FEATURES
 from orchestration.resources.warehouse import Warehouse
-from orchestration.settings import Settings
 
-DEVNET = "devnet"
-
-
-@dataclass(frozen=True)
-class KeptVault:
-    """A vault whose chain answered."""
-
-    connection: DevnetConnection
-    keeper: Keeper
-
-
-class VaultChain(dg.ConfigurableResource[None]):
-    """The devnet of this workspace, and the development key that signs on it."""
-
-    rpc_url: str = Field(description="Address of the devnet's RPC.")
-    key_path: str = Field(description="File of the development key; made on first use, readable by its owner only.")
-    phase: str = Field(description="shadow: everything but the signature; devnet: the full path.")
-
-    @classmethod
-    def of(cls, settings: Settings) -> VaultChain:
-        return cls(
-            rpc_url=f"http://127.0.0.1:{settings.devnet_port}",
-            key_path=str(settings.workspace / "keys" / "devnet.seed"),
-            phase=settings.keeper_phase,
-        )
-
-    @contextmanager
-    def kept(self, vault: VaultConfig, warehouse: Warehouse, run_id: str) -> Iterator[KeptVault]:
-        """Connect to the chain of `vault`, deploying it on a fresh devnet. Raises DevnetUnavailable."""
-        connection = connect(vault, self.rpc_url, Path(self.key_path), self.phase, run_id)
-        try:
-            store = KeeperStore(warehouse.engine)
-            yield KeptVault(connection, Keeper(connection.config, store, connection.gateway, connection.signer))
-        finally:
-            connection.close()
+DOLLARS = ("USD", "USDT", "USDC", "BUSD")
 
 
 def prices(vault: VaultConfig, warehouse: Warehouse, now: datetime) -> dict[str, Decimal]:
@@ -79,6 +37,34 @@ def prices(vault: VaultConfig, warehouse: Warehouse, now: datetime) -> dict[str,
         """,
         {"series": sorted(series), "now": now},
     )
+    return _by_leg(vault, rows, now)
+
+
+def second_prices(vault: VaultConfig, warehouse: Warehouse, now: datetime) -> dict[str, Decimal]:
+    """The same from another source: the newest close of a series of the same pair that another source publishes.
+
+    Dollars of any kind count as one quote. A leg without such a series, or with one that is too old, is left out:
+    with `max_price_gap` the keeper then makes no swap.
+    """
+    series = {asset.series for asset in vault.assets if asset.series is not None}
+    rows = warehouse.rows(
+        f"""
+        select distinct on (own.id) own.id as series, f.close::text as close, f.as_of, other.max_age_s
+        from {OPS_SERIES} as own
+        join {OPS_SERIES} as other on other.dataset = own.dataset and other.base = own.base
+            and other.source <> own.source
+            and (other.quote = own.quote or (own.quote = any(:dollars) and other.quote = any(:dollars)))
+        join {FEATURES} as f on f.series = other.id and f.kind = other.kind
+        where own.id = any(:series) and own.scored and other.scored and f.close > 0 and f.as_of <= :now
+            and f.as_of >= cast(:now as timestamptz) - make_interval(secs => other.max_age_s)
+        order by own.id, f.as_of desc, other.id
+        """,
+        {"series": sorted(series), "now": now, "dollars": list(DOLLARS)},
+    )
+    return _by_leg(vault, rows, now)
+
+
+def _by_leg(vault: VaultConfig, rows: Sequence[Mapping[str, Any]], now: datetime) -> dict[str, Decimal]:
     rows = [row for row in rows if row["as_of"] + timedelta(seconds=row["max_age_s"]) >= now]
     closes = {str(row["series"]): Decimal(row["close"]) for row in rows}
     found: dict[str, Decimal] = {}
@@ -88,12 +74,21 @@ def prices(vault: VaultConfig, warehouse: Warehouse, now: datetime) -> dict[str,
     return found
 
 
-def newest_target(vault: VaultConfig, warehouse: Warehouse, known_prices: Mapping[str, Decimal]) -> TargetInput | None:
-    """Newest row of `risk.target_allocations` for a vault as the keeper reads it, None if there is none."""
+def newest_target(
+    vault: VaultConfig,
+    warehouse: Warehouse,
+    known_prices: Mapping[str, Decimal],
+    second: Mapping[str, Decimal] | None = None,
+) -> TargetInput | None:
+    """Newest row of `risk.target_allocations` for a vault as the keeper reads it, None if there is none.
+
+    `second`: `second_prices`; None counts as a source that prices nothing.
+    """
     rows = warehouse.rows(
-        "select id, as_of, valid_until, state, weights, score, model_version, policy_version, "
-        f"reasons, data_mode, share_imputed, degraded from {RISK_TARGET_ALLOCATIONS} where vault_id = :vault "
-        "order by as_of desc, id desc limit 1",
+        "select t.id, t.as_of, t.valid_until, t.state, t.weights, t.score, t.model_version, t.policy_version, "
+        "t.reasons, t.data_mode, t.share_imputed, t.degraded, s.sigma_ann "
+        f"from {RISK_TARGET_ALLOCATIONS} as t left join {RISK_SCORES} as s on s.id = t.score_id "
+        "where t.vault_id = :vault order by t.as_of desc, t.id desc limit 1",
         {"vault": vault.id},
     )
     if not rows:
@@ -108,6 +103,7 @@ def newest_target(vault: VaultConfig, warehouse: Warehouse, known_prices: Mappin
         score=row["score"],
         policy_version=row["policy_version"],
         usable=not row["degraded"],
+        sigma_ann=row["sigma_ann"],
     )
     return TargetInput(
         target=target,
@@ -117,4 +113,5 @@ def newest_target(vault: VaultConfig, warehouse: Warehouse, known_prices: Mappin
         prices=known_prices,
         model_version=row["model_version"],
         target_id=row["id"],
+        second_prices=dict(second or {}),
     )

@@ -17,7 +17,7 @@ from orchestration.resources.warehouse import Warehouse
 from orchestration.settings import Settings, as_environment, current_settings
 from orchestration.sources.interface import Market
 from orchestration.universe import Universe, load_universe
-from orchestration.workers import runner_for
+from orchestration.workers import cluster_for, runner_for
 
 WAREHOUSE_URL_VARIABLE = "BALLAST_WAREHOUSE_URL"
 _UNSHOWN = ("DATABASE_URL",)  # resource configuration is shown in the UI; this one may hold a password
@@ -79,6 +79,10 @@ class Workspace(dg.ConfigurableResource[None]):
     def runner(self, rows: int) -> Runner:
         """Where tasks on a panel of so many rows are run."""
         return runner_for(rows, self.settings.threads, self.settings.ray_address)
+
+    def cluster(self, work: int) -> Runner | None:
+        """The cluster, if one is named and a run of so much work is worth it."""
+        return cluster_for(work, self.settings.ray_address)
 
     def clock(self) -> MarketClock:
         return self.warehouse.clock()

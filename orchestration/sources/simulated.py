@@ -41,6 +41,8 @@ class SimulatedMarket(Market):
 
     def __init__(self, universe: Universe, seed: int) -> None:
         self._specs = universe.series_of(DataMode.SIMULATED)
+        days = universe.simulated.history_days
+        self._start = GENESIS if days is None else max(GENESIS, HISTORY_END - days * DAY)
         self._coins = MarketSimulator(seed)
         self._rates = RateSimulator(seed, universe.calendars.fx_week.holidays)
         self._street = StreetSimulator(seed, self._rates)
@@ -53,7 +55,7 @@ class SimulatedMarket(Market):
         return self._specs
 
     def history_start(self) -> datetime:
-        return GENESIS
+        return self._start
 
     def history_end(self) -> datetime:
         return HISTORY_END
@@ -68,6 +70,7 @@ class SimulatedMarket(Market):
     ) -> Fetch:
         offered = [spec for spec in self._specs if spec.dataset is dataset]
         wanted = [spec for spec in offered if series is None or spec.id in series]
+        first = self._start if start is None else max(start, self._start)
         play = {
             Dataset.CANDLES: self._bars,
             Dataset.FUNDING: self._funding,
@@ -76,7 +79,7 @@ class SimulatedMarket(Market):
         frames: list[pd.DataFrame] = []
         answers: list[Answer] = []
         for spec in wanted:
-            rows = _identified(play(spec, *_window(spec, start, end, now)), spec, dataset)
+            rows = _identified(play(spec, *_window(spec, first, end, now)), spec, dataset)
             answers.append(Answer(PROVIDER, spec.id, len(rows), "ok"))
             frames += [rows] if len(rows) else []
         answers += [
@@ -156,10 +159,9 @@ def _generator_key(spec: SeriesSpec) -> tuple[str, set[str]]:
     return spec.base, set(COIN_TRAITS) if spec.dataset is not Dataset.VAULT_SNAPSHOTS else set()
 
 
-def _window(spec: SeriesSpec, start: datetime | None, end: datetime, now: datetime) -> tuple[datetime, datetime]:
-    """The part of [start, end) that is known at `now`, from the market's beginning on."""
+def _window(spec: SeriesSpec, first: datetime, end: datetime, now: datetime) -> tuple[datetime, datetime]:
+    """The part of [first, end) that is known at `now`."""
     known_until = now - timedelta(seconds=spec.publication_lag_s) + timedelta(microseconds=1)
-    first = GENESIS if start is None else max(start, GENESIS)
     return first, max(first, min(end, known_until))
 
 

@@ -33,7 +33,8 @@ def market(workspace: Workspace) -> Workspace:
 
 def queue(workspace: Workspace, seed: int = 0) -> str:
     plan = standard.plan({**SMALL, "seed": seed}, market_of(workspace.warehouse))
-    return registry_of(workspace.warehouse).record(plan, RunStatus.QUEUED, Asker.API, workspace.now(), "simulated")
+    registry_of(workspace.warehouse).record(plan, RunStatus.QUEUED, Asker.API, workspace.now(), "simulated")
+    return plan.identity.id
 
 
 def stored(workspace: Workspace, name: str) -> StoredRun:
@@ -120,10 +121,11 @@ def cancelling(registry: Registry, name: str, plan: Plan, monkeypatch: pytest.Mo
     """The run is cancelled by somebody else right after it began."""
     say = Registry.say
 
-    def then_cancel(own: Registry, run: str, status: RunStatus, *rest: object) -> None:
-        say(own, run, status, *rest)  # type: ignore[arg-type]
+    def then_cancel(own: Registry, run: str, status: RunStatus, *rest: object) -> bool:
+        taken = say(own, run, status, *rest)  # type: ignore[arg-type]
         if status is RunStatus.RUNNING:
             say(registry, run, RunStatus.CANCELLED, Asker.CLI)
+        return taken
 
     monkeypatch.setattr(Registry, "say", then_cancel)
 

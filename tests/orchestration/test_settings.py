@@ -30,7 +30,7 @@ def test_a_fresh_machine_needs_no_variable() -> None:
     assert settings.state_root == PROJECT_ROOT / ".ballast"
     assert settings.workspace == PROJECT_ROOT / ".ballast" / "simulated"
     assert settings.database_url is None
-    assert (settings.host, settings.keeper_phase, settings.threads) == ("127.0.0.1", "devnet", 2)
+    assert (settings.host, settings.keeper.phase, settings.threads) == ("127.0.0.1", "devnet", 2)
     assert list(port_variables(settings).values()) == [3000, 5000, 8000, 8400, 4266]
 
 
@@ -68,7 +68,7 @@ def test_bounds(variable: str, attribute: str, low: str, below: str, high: str, 
         ({"BALLAST_MARKET": "replay:/tmp@2024-13-01"}, "BALLAST_MARKET"),
         ({"BALLAST_MARKET": "replay:/@2023-02-30"}, "2023-02-30 is not a date"),
         ({"DATABASE_URL": "mysql://h/d"}, "DATABASE_URL: only postgresql"),
-        ({"BALLAST_KEEPER_PHASE": "live"}, "BALLAST_KEEPER_PHASE"),
+        ({"BALLAST_KEEPER_PHASE": "paper"}, "BALLAST_KEEPER_PHASE: 'paper' is not shadow, devnet, testnet, approve"),
         ({"FIXER_API_KEY_FILE": "/no/such/file"}, "FIXER_API_KEY_FILE: /no/such/file does not exist"),
         ({"BALLAST_API_PORT": "3000"}, "BALLAST_API_PORT: 3000 is already the port of BALLAST_DAGSTER_PORT"),
     ],

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from models.backtest.plain import as_plain
+from models.backtest.request import vault_of
 from models.contracts.market import DataMode
 from models.contracts.vault import PolicyName, VaultLimits
 from orchestration.settings import DEFAULT_UNIVERSE
@@ -88,6 +91,26 @@ def _vault(content: dict[str, Any]) -> dict[str, Any]:
     return content["vaults"][0]
 
 
+def _limit(content: dict[str, Any], **values: Any) -> None:
+    reason = "a reason that is long enough"
+    _vault(content)["limits"] |= {name: {"value": value, "reason": reason} for name, value in values.items()}
+
+
+def test_every_limit_of_a_vault_is_read_stored_and_read_back(tmp_path: Path) -> None:
+    said = {
+        "dwell_scores": 2, "cooldown_reduce_s": 3600, "min_benefit": 1.5, "cost_bps": 35, "cost_usd": "0.1",
+        "max_price_gap": "0.02", "max_action_usd": "50000", "max_day_usd": "80000", "allowed_models": ["3", "4"],
+    }  # fmt: skip
+    (vault,) = load_universe(_write(tmp_path, lambda content: _limit(content, **said))).vaults
+    assert vault.limits == replace(
+        UNIVERSE.vaults[0].limits, dwell_scores=2, cooldown_reduce_s=3600, min_benefit=1.5, cost_bps=35,
+        cost_usd=Decimal("0.1"), max_price_gap=Decimal("0.02"), max_action_usd=Decimal(50_000),
+        max_day_usd=Decimal(80_000), allowed_models=("3", "4"),
+    )  # fmt: skip
+    for known in (vault, UNIVERSE.vaults[0]):  # as `ops.vaults` keeps them
+        assert vault_of(json.loads(json.dumps(as_plain(known)))) == known
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -107,6 +130,15 @@ def _vault(content: dict[str, Any]) -> dict[str, Any]:
         (lambda c: _vault(c)["limits"]["leave_score"].update(value=80), "leave_score must lie below enter_score"),
         (lambda c: _vault(c)["limits"]["max_step"].update(value="0.01"), "dead_zone must lie below max_step"),
         (lambda c: _vault(c)["limits"]["cooldown_s"].pop("reason"), "limits.cooldown_s.reason: Field required"),
+        (lambda c: _limit(c, dwell_scores=0), "limits.dwell_scores"),
+        (lambda c: _limit(c, cooldown_reduce_s=30_000), "cooldown_reduce_s must not exceed cooldown_s"),
+        (lambda c: _limit(c, min_benefit=-1), "limits.min_benefit"),
+        (lambda c: _limit(c, cost_bps=1.5), "limits.cost_bps"),
+        (lambda c: _limit(c, cost_usd="-1"), "limits.cost_usd"),
+        (lambda c: _limit(c, max_price_gap="1"), "limits.max_price_gap"),
+        (lambda c: _limit(c, max_action_usd="0"), "limits.max_action_usd"),
+        (lambda c: _limit(c, max_day_usd="much"), "limits.max_day_usd"),
+        (lambda c: _limit(c, allowed_models=[]), "limits.allowed_models"),
         (lambda c: [a.update(series=["DOGE"]) for a in _vault(c)["assets"][1:]], "no leg can be priced"),
         (lambda c: c["vaults"].append(_vault(c)), "an id is listed twice"),
     ],

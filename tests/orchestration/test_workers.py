@@ -20,11 +20,15 @@ import pytest
 from models.contracts.market import SeriesKind
 from models.contracts.running import IN_TURN, Runner
 from models.regimes.labels import known_regimes
+from models.runs.plan import Cancelled, unwatched
+from models.stress.simulation import ROUNDS
+from models.stress.standard import plan
 from models.volatility.panel import build_panel
 from models.volatility.walk_forward import walk_forward
 from orchestration import workers
 from orchestration.settings import SettingsError
-from orchestration.workers import WORTH_PROCESSES, Cluster, Processes, runner_for
+from orchestration.workers import WORTH_CLUSTER, WORTH_PROCESSES, Cluster, Processes, cluster_for, runner_for
+from tests.models.stress.markets import Market
 from tests.orchestration.planted import coins
 
 
@@ -155,6 +159,48 @@ def test_a_cluster_without_the_package_says_what_to_install(monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(SettingsError, match=r"BALLAST_RAY_ADDRESS.*pip install 'ballast\[distributed\]'"):
         Cluster("auto")([partial(_after, 0.0, 1)])
+
+
+@pytest.mark.parametrize(
+    ("work", "named", "found"),
+    [
+        (WORTH_CLUSTER, None, None),
+        (WORTH_CLUSTER - 1, "auto", None),
+        (WORTH_CLUSTER, "auto", Cluster("auto")),
+    ],
+)
+def test_only_a_large_run_is_worth_a_cluster(work: int, named: str | None, found: Cluster | None) -> None:
+    assert cluster_for(work, named) == found
+
+
+@pytest.mark.parametrize("generator", ["scaled", "weighted"])
+def test_a_simulation_on_a_cluster_is_the_one_made_here_byte_for_byte(ray: FakeRay, generator: str) -> None:
+    """More paths than bands show and than a pilot takes, in parts that are not all of one size."""
+    asked = {
+        "vault_id": "mixed", "paths": 11_111, "days": 2, "generator": generator, "seed": 3,
+        "shocks": {"gap": {"rate_per_year": 50}}, "scenario": "terra-2022-05",
+    }  # fmt: skip
+    made, heard = plan(asked, Market()), list[float]()
+    assert made.share is not None
+    there = made.share(heard.append, Cluster("auto"))
+    assert there == made.compute(unwatched)
+    assert ray.addresses == ["auto"]
+    assert heard == sorted(heard)
+    assert len(set(heard)) > 3 * ROUNDS
+
+
+def test_a_simulation_on_a_cluster_is_called_off_between_two_rounds(ray: FakeRay) -> None:
+    made, heard = plan({"vault_id": "mixed", "paths": 2_000, "days": 2}, Market()), list[float]()
+    assert made.share is not None
+
+    def enough(share: float) -> None:
+        heard.append(share)
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        made.share(enough, Cluster("auto"))
+    assert ray.addresses == ["auto"]
+    assert heard[0] < 0.5
 
 
 def test_a_walk_forward_in_processes_is_the_one_made_here_bit_for_bit() -> None:

@@ -17,11 +17,14 @@ import pytest
 from models.contracts.market import SeriesKind
 from models.contracts.running import IN_TURN, Runner
 from models.regimes.labels import known_regimes
+from models.runs.plan import unwatched
+from models.stress.standard import plan
 from models.volatility.panel import build_panel
 from models.volatility.walk_forward import walk_forward
 from orchestration import workers
 from orchestration.settings import SettingsError
 from orchestration.workers import Cluster
+from tests.models.stress.markets import Market
 from tests.orchestration.planted import coins
 
 
@@ -87,3 +90,9 @@ def test_a_walk_forward_on_the_cluster_is_the_one_made_here_byte_for_byte(cluste
         return forecasts.to_parquet(), known_regimes(panel, run).to_parquet()
 
     assert made(cluster) == made(IN_TURN)
+
+
+def test_a_simulation_on_the_cluster_is_the_one_made_here_byte_for_byte(cluster: Cluster) -> None:
+    made = plan({"vault_id": "mixed", "paths": 11_111, "days": 2, "shocks": {"gap": {}}, "seed": 3}, Market())
+    assert made.share is not None
+    assert made.share(unwatched, cluster) == made.compute(unwatched)

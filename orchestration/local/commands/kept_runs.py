@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.contracts.runs import OPEN, Asker, RunKind, RunStatus
+from models.contracts.runs import Asker, RunKind, RunStatus
 from models.runs.compare import differences, repeated
 from models.runs.fields import Field, Number, Part, Several
 from orchestration import quiet
@@ -82,7 +82,7 @@ def run_one(own: Words, context: Context, options: argparse.Namespace) -> int:
     body = body_of(own.request, options)
     with _opened(context) as (workspace, registry):
         from models.runs.kinds import KINDS
-        from models.runs.plan import RequestError, unwatched
+        from models.runs.plan import Cancelled, RequestError, unwatched
         from orchestration.requested_runs import compute_now
         from orchestration.resources.runs import market_of
 
@@ -91,12 +91,14 @@ def run_one(own: Words, context: Context, options: argparse.Namespace) -> int:
         except RequestError as error:
             raise CommandError(_as_option(error.field, str(error))) from error
         if options.queue:
-            found = registry.find(plan.identity.id)
-            if found is None or found.status not in (*OPEN, RunStatus.DONE):
-                registry.record(plan, RunStatus.QUEUED, Asker.CLI, workspace.now(), workspace.mode.value)
+            # Not taken, and nothing to be done, where it waits, is computed or is done.
+            registry.record(plan, RunStatus.QUEUED, Asker.CLI, workspace.now(), workspace.mode.value)
             context.console.print(f"{plan.identity.id}: `ballast {own.name} show` says how far it is", highlight=False)
             return 0
-        run = compute_now(workspace, plan, Asker.CLI, unwatched)
+        try:
+            run = compute_now(workspace, plan, Asker.CLI, unwatched)
+        except Cancelled:
+            raise CommandError(f"{plan.identity.id} was cancelled while it was computed: nothing is kept") from None
     _print(context, run)
     return 0
 
@@ -166,9 +168,9 @@ def rerun(own: Words, context: Context, options: argparse.Namespace) -> int:
 def cancel(own: Words, context: Context, options: argparse.Namespace) -> int:
     with _opened(context) as (_, registry):
         run = _found(own, registry, options.id)
-        if run.status not in OPEN:
-            raise CommandError(f"{run.id} is {run.status.value}: only what waits or is computed can be cancelled")
-        registry.say(run.id, RunStatus.CANCELLED, Asker.CLI)
+        if not registry.say(run.id, RunStatus.CANCELLED, Asker.CLI):
+            stands = _found(own, registry, run.id).status.value
+            raise CommandError(f"{run.id} is {stands}: only what waits or is computed can be cancelled")
     context.console.print(f"{run.id}: cancelled", highlight=False)
     return 0
 

@@ -33,7 +33,10 @@ def addresses(services: list[Service]) -> str:
 
 
 def up(context: Context, options: argparse.Namespace) -> int:
+    from orchestration.alerts.config import alert_config  # HTTP clients that other commands need not load
+
     settings, services = context.settings, service_table(context.settings)
+    alert_config(settings)  # a slip in a variable shows here, not when somebody has to be told
     if stack.is_running(settings.workspace):
         return _told_up("Already up:", context, services)
     with held(settings):

@@ -17,6 +17,7 @@ from orchestration.bench.figures import best, figure, series
 SECTIONS = {
     "failures", "ingest", "hourly_tick", "orchestration_overhead", "peak_memory", "play", "api", "time_of_each_stage",
     "load_after_each_stage", "retraining", "forecasts", "stress", "backtests",
+    "decision_to_signed_envelope",
 }  # fmt: skip
 FOUND: dict[str, dict[str, Any]] = {
     doc.INGEST: {"rows": figure(10, "rows")},
@@ -31,6 +32,7 @@ FOUND: dict[str, dict[str, Any]] = {
     doc.FORECASTS: {"forecast_of_one_series": series([12], "ms")},
     doc.STRESS: {"regimes": figure(5e7, "path-steps/s")},
     doc.MANY_PATHS: {"wall_time": figure(30, "s"), "peak_mb": 600.0},
+    doc.SIGNING: {"own_time": series([30, 20, 40], "ms")},
     doc.BACKTESTS: {"run_fast": best([5, 4, 9], "ms")},
 }
 

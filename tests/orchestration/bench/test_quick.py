@@ -21,6 +21,7 @@ LEGS = {"USDC": "0.50", "BTC": "0.50"}
 STAGES = [
     "ingest", "play", "api", "newest tenth", "ticks at 1x", "ticks at 10x", "ticks in fresh processes",
     "retraining of many series", "forecasts", "stress paths", "many stress paths", "backtests",
+    "decision to signature",
 ]  # fmt: skip
 TICK = {"wall_time", "sum_of_bodies", "dagster_overhead", "body_of_each_step", "share_of_bodies", "promoted_champions"}
 
@@ -107,6 +108,11 @@ def test_stress_paths_and_backtests_are_measured(document: dict[str, Any]) -> No
     assert document["peak_memory"]["values"]["many_stress_paths"] > 0
     assert backtests["run_fast"]["value"] > 0
     assert {"vectorbt", "backtesting_py", "search"} <= set(backtests)
+
+
+def test_a_signature_is_measured(document: dict[str, Any]) -> None:
+    found = document["decision_to_signed_envelope"]
+    assert all(found[part]["value"] > 0 for part in ("own_time", "with_node_and_key", "nodes", "signer"))
 
 
 def test_it_is_kept_and_nothing_else(state: Path, document: dict[str, Any]) -> None:

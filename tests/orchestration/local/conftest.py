@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.settings import SECRET_VARIABLES
+from orchestration.settings import ALERT_SECRET_VARIABLES, SECRET_VARIABLES
 
-SECRETS = {name + suffix for name in SECRET_VARIABLES for suffix in ("", "_FILE")}
+SECRETS = {name + suffix for name in (*SECRET_VARIABLES, *ALERT_SECRET_VARIABLES) for suffix in ("", "_FILE")}
 PORT_VARIABLES = (
     "BALLAST_DAGSTER_PORT", "BALLAST_MLFLOW_PORT", "BALLAST_API_PORT", "BALLAST_DEVNET_PORT", "BALLAST_CODE_PORT",
 )  # fmt: skip

@@ -113,6 +113,14 @@ def test_database_away_is_one_line() -> None:
             "promoted_by, promoted_at) values ('a', 1, 'm', '1', 'har', 'r', '{}', 'me', now())",
             "reason = 'x'",
         ),
+        (
+            "risk.run_events",
+            "insert into risk.runs (id, kind, input_hash, inputs, data_hash, code_hash, environment_hash, environment, "
+            "seed, work, requested_by, requested_at, data_mode) "
+            "values ('a', 'backtest', '', '{}', '', '', '', '{}', 0, 1, 'api', now(), 'simulated'); "
+            "insert into risk.run_events (run, status, said_by) values ('a', 'queued', 'api')",
+            "status = 'done'",
+        ),
     ],
 )
 def test_history_cannot_be_changed(engine: Engine, table: str, insert: str, change: str) -> None:

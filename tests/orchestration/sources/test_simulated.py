@@ -101,6 +101,17 @@ def test_windows_join_without_seam(market: SimulatedMarket, dataset: Dataset, mi
     assert whole.empty or (whole["available_at"].max() <= now and whole["ts"].min() >= a and whole["ts"].max() < c)
 
 
+@pytest.mark.parametrize("dataset", PLAYED)
+def test_a_shorter_history_is_the_end_of_the_whole_one(market: SimulatedMarket, dataset: Dataset) -> None:
+    shorter = UNIVERSE.simulated.model_copy(update={"history_days": 40})
+    short = SimulatedMarket(UNIVERSE.model_copy(update={"simulated": shorter}), 7)
+    start = HISTORY_END - timedelta(days=40)
+    assert (short.history_start(), short.history_end()) == (start, HISTORY_END)
+    expected = digest(market.fetch(dataset, start, HISTORY_END, HISTORY_END))
+    for asked in (None, GENESIS, start):  # nothing lies before the history begins
+        assert digest(short.fetch(dataset, asked, HISTORY_END, HISTORY_END)) == expected
+
+
 def test_an_hour_passes(market: SimulatedMarket) -> None:
     hour = timedelta(hours=1)
     for k, bars in [(0, 0), (1, 3), (2, 6)]:
