@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from serving import errors
 from serving.middleware import HeadMiddleware, RequestIdMiddleware
-from serving.routes import backtests, health, measures, page, risk, simulations
+from serving.routes import backtests, decisions, health, measures, page, risk, simulations
 from serving.runs import Desk
 from serving.settings import ServingSettings, load_serving_settings
 from serving.store import Store, make_engine, make_request_engine
@@ -53,11 +53,11 @@ def create_app(settings: ServingSettings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.store = Store(engine, request_engine)
-    app.state.desk = Desk()
+    app.state.desk = Desk(None, chosen.large_runs_a_day, chosen.small_runs_a_day)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(RequestIdMiddleware)
     errors.install(app)
-    for answers in (risk, measures, backtests, simulations):
+    for answers in (risk, measures, decisions, backtests, simulations):
         app.include_router(answers.router, prefix="/v1")
         app.include_router(answers.router, include_in_schema=False)
     app.include_router(health.router)

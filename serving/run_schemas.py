@@ -61,7 +61,7 @@ class Run(RunLine):
                     "environment_hash": "7766554433221100", "environment": {"python": "3.12.3", "numpy": "2.4.6"},
                     "summary": {"trials": 5},
                     "curve": {"days": ["2024-03-02"], "equity": {"onoff": [1, 1.01]}, "exposure": {"onoff": [0, 0.7]}},
-                    "trades": {"onoff": []},
+                    "trades": {"onoff": []}, "trades_total": {"onoff": 0}, "trades_kept": {"onoff": 0},
                 }
             ]
         }
@@ -84,6 +84,8 @@ class Run(RunLine):
         description="Equity and exposure by day, or bands and drawdowns of paths; null unless asked for by `include`"
     )
     trades: dict[str, Any] | None = Field(description="Newest trades by strategy; null unless asked for by `include`")
+    trades_total: dict[str, int] | None = Field(description="Trades that were made, by strategy; null without `trades`")
+    trades_kept: dict[str, int] | None = Field(description="How many of these `trades` has; null without `trades`")
 
 
 class RunPage(BaseModel):
@@ -143,7 +145,12 @@ def line_of(run: StoredRun) -> RunLine:
 def answer_of(run: StoredRun, cached: bool, curve: Any = None, trades: Any = None) -> Run:
     names = ("kind", "work", "data_mode", "inputs", "environment", "summary", *HASHES)
     rest = {name: getattr(run, name) for name in names}
-    return Run(**_line(run), **rest, cached=cached, curve=curve, trades=trades)
+    total = kept = None
+    if trades is not None:
+        total, kept = _trades_total(run), {name: len(several) for name, several in trades.items()}
+    return Run(
+        **_line(run), **rest, cached=cached, curve=curve, trades=trades, trades_total=total, trades_kept=kept
+    )  # fmt: skip
 
 
 def comparison_of(runs: list[StoredRun]) -> RunComparison:
@@ -170,6 +177,12 @@ def _line(run: StoredRun) -> dict[str, Any]:
             "figures": _figures(run),
         }
     )
+
+
+def _trades_total(run: StoredRun) -> dict[str, int]:
+    """Carried out or not; a simulation keeps no trades of its paths."""
+    strategies = (run.summary or {}).get("strategies", [])
+    return {each["name"]: each["trades"] + each["failed_trades"] for each in strategies if "trades" in each}
 
 
 def _figures(run: StoredRun) -> dict[str, dict[str, float | None]]:

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from models.runs.bounds import LARGE_RUNS_A_DAY, SMALL_RUNS_A_DAY
+
+LARGE_VARIABLE = "BALLAST_SERVING_LARGE_RUNS_A_DAY"
+SMALL_VARIABLE = "BALLAST_SERVING_SMALL_RUNS_A_DAY"
+_MOST_RUNS_A_DAY = 100_000
 
 
 class ServingSettingsError(ValueError):
@@ -17,6 +24,7 @@ class ServingSettings:
     `request_role`: the one that may add runs to the registry, and nothing else.
 
     `statement_timeout_ms` bounds every query, so that a slow database becomes a 503 and not a hung client.
+    `large_runs_a_day`: runs that are left to the job in 24 hours; `small_runs_a_day`: that are answered at once.
     """
 
     database_url: str = field(repr=False)  # it may hold a password
@@ -24,11 +32,13 @@ class ServingSettings:
     request_role: str | None = "ballast_requester"
     pool_size: int = 5
     statement_timeout_ms: int = 5_000
+    large_runs_a_day: int = LARGE_RUNS_A_DAY
+    small_runs_a_day: int = SMALL_RUNS_A_DAY
 
 
 def load_serving_settings(env: Mapping[str, str] | None = None) -> ServingSettings:
     """Read BALLAST_SERVING_DATABASE_URL, BALLAST_SERVING_ROLE and BALLAST_SERVING_REQUEST_ROLE (empty: no role is
-    taken). Raises ServingSettingsError without a URL."""
+    taken), and how many runs a day. Raises ServingSettingsError without a URL, or where one is wrong."""
     env = os.environ if env is None else env
     url = env.get("BALLAST_SERVING_DATABASE_URL")
     if not url:
@@ -43,4 +53,13 @@ def load_serving_settings(env: Mapping[str, str] | None = None) -> ServingSettin
         database_url=f"postgresql+psycopg2://{rest}",
         role=env.get("BALLAST_SERVING_ROLE", "ballast_reader") or None,
         request_role=env.get("BALLAST_SERVING_REQUEST_ROLE", "ballast_requester") or None,
+        large_runs_a_day=_runs_a_day(env, LARGE_VARIABLE, LARGE_RUNS_A_DAY),
+        small_runs_a_day=_runs_a_day(env, SMALL_VARIABLE, SMALL_RUNS_A_DAY),
     )
+
+
+def _runs_a_day(env: Mapping[str, str], name: str, default: int) -> int:
+    said = env.get(name) or str(default)
+    if not re.fullmatch("[0-9]{1,6}", said) or not 1 <= int(said) <= _MOST_RUNS_A_DAY:
+        raise ServingSettingsError(f"{name}: a whole number from 1 to {_MOST_RUNS_A_DAY}, not {said!r}")
+    return int(said)

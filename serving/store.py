@@ -10,6 +10,8 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import RowMapping
 
+from models.decisions.pages import Pages
+from models.decisions.trail import Trails
 from models.runs.reading import StoredMarket
 from models.runs.registry import Registry
 from serving.settings import ServingSettings
@@ -49,6 +51,10 @@ _REGIMES = text("""
       and (cast(:method as text) is null or method = :method)
     order by subject, method
 """)
+_STRESS = text("""
+    select * from serving.stress_latest
+    where cast(:vault_id as text) is null or vault_id = :vault_id order by vault_id
+""")
 
 
 _WRITERS = 1  # connections that may add runs: a statement each, some milliseconds long
@@ -84,6 +90,7 @@ class Store:
     def __init__(self, engine: Engine, request_engine: Engine) -> None:
         self._engine, self._request_engine = engine, request_engine
         self.data = StoredMarket(self._ask)
+        self.pages, self.trails = Pages(self._ask), Trails(self._ask)
         self.runs = Registry(self._ask, self._tell)
 
     def _rows(self, statement: Any, **parameters: object) -> Sequence[RowMapping]:
@@ -139,6 +146,9 @@ class Store:
 
     def regimes(self, subject: str | None, method: str | None) -> Sequence[RowMapping]:
         return self._rows(_REGIMES, subject=subject, method=method)
+
+    def stress(self, vault_id: str | None) -> Sequence[RowMapping]:
+        return self._rows(_STRESS, vault_id=vault_id)
 
     def jobs(self) -> Sequence[RowMapping]:
         return self._rows(text("select * from serving.job_health order by job"))

@@ -58,7 +58,7 @@ def add_endpoints(router: APIRouter, offer: Offer) -> None:
     def told(status: int, code: str, description: str) -> dict[int | str, dict[str, Any]]:
         return {status: problem(status, code, description, offer.asked)}
 
-    away = told(503, "database_unavailable", "The database cannot be read, or too many runs wait")
+    away = told(503, "database_unavailable", "The database cannot be read")
     read = told(422, "invalid_parameter", "A parameter is not valid") | away
     found_or_not = told(404, "unknown_run", "There is no such run") | read
     asked: dict[int | str, dict[str, Any]] = {
@@ -67,6 +67,7 @@ def add_endpoints(router: APIRouter, offer: Offer) -> None:
         **told(413, "body_not_json", "The body is too long"),
         **told(415, "body_not_json", "The content type is not application/json"),
         **told(422, "insufficient_data", "A field is not valid, or the data do not answer the question"),
+        **told(429, "too_many_runs", "As many runs wait, or were taken in a day, as may: `limit` says which bound"),
         **away,
     }
     schema = {"schema": schema_of(KINDS[offer.kind].request), "example": offer.example}

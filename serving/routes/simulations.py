@@ -1,11 +1,16 @@
-"""Simulations over HTTP, as `serving.routes.runs` offers every kind of run, and the library of scenarios."""
+"""Simulations over HTTP, as `serving.routes.runs` offers every kind of run, the newest stress test of each vault, and
+the library of scenarios."""
 
-from fastapi import APIRouter
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
 
 from models.contracts.runs import RunKind
 from models.stress.scenario_library import SCENARIOS
-from serving.routes.runs import Offer, add_endpoints
-from serving.stress_schemas import ScenarioLibrary, scenario_of
+from serving.dependencies import MarketDep, StoreDep
+from serving.errors import Problem
+from serving.routes.runs import Offer, add_endpoints, problem
+from serving.stress_schemas import RiskStress, ScenarioLibrary, scenario_of, stress_test_of
 
 router = APIRouter(tags=["stress"])
 add_endpoints(
@@ -17,6 +22,34 @@ add_endpoints(
         {"vault_id": "mixed", "days": 30, "shocks": {"gap": {"rate_per_year": 4}}, "scenario": "terra-2022-05"},
     ),
 )
+
+_LATEST = "/risk/stress/latest"
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    404: problem(404, "no_stress_test", "There is no stress test yet", _LATEST),
+    422: problem(422, "invalid_parameter", "A parameter is not valid", _LATEST),
+    503: problem(503, "database_unavailable", "The database cannot be read", _LATEST),
+}
+
+
+@router.get(_LATEST, responses=_PROBLEMS)
+def stress_latest(
+    store: StoreDep,
+    market: MarketDep,
+    vault_id: Annotated[
+        str | None, Query(pattern=r"^[a-z][a-z0-9_-]{0,31}$", description="Only of this vault; all if unset")
+    ] = None,
+) -> RiskStress:
+    """The newest daily stress test of each vault. One that is overdue is still the newest, and says so."""
+    rows = store.stress(vault_id)
+    if not rows:
+        whose = "any vault" if vault_id is None else f"vault {vault_id}"
+        raise Problem(
+            404, "no_stress_test", "There is no stress test yet",
+            f"No stress test of {whose} was made yet; it is made once a day after the scores, by the asset "
+            "risk/stress. POST /v1/risk/simulate asks for a simulation of your own.",
+            field=None if vault_id is None else "vault_id",
+        )  # fmt: skip
+    return RiskStress(market=market, stress=[stress_test_of(row, market.time) for row in rows])
 
 
 @router.get("/risk/scenarios")

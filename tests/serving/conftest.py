@@ -19,9 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from orchestration.resources.database_url import with_database
 from serving.app import create_app
-from serving.runs import Desk
 from serving.settings import ServingSettings
-from tests.stored_market import write_market
 
 PROJECT = Path(__file__).parents[2]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -78,22 +76,6 @@ def writer(serving_url: str) -> Engine:
 def client(serving_url: str) -> Iterator[TestClient]:
     with TestClient(create_app(ServingSettings(serving_url))) as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def fuzzed(server_url: str, serving_template: str) -> Iterator[TestClient]:
-    """One API for all examples, which computes nothing itself."""
-    name = f"{serving_template}_fuzz"
-    admin = create_engine(server_url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(f"create database {name} template {serving_template} strategy file_copy"))
-    url = with_database(server_url, name)
-    write_market(create_engine(url, poolclass=NullPool), days=320, first_score=35)
-    with TestClient(create_app(ServingSettings(url)), raise_server_exceptions=False) as made:
-        made.app.state.desk = Desk(at_once=0)  # type: ignore[attr-defined]
-        yield made
-    with admin.connect() as connection:
-        connection.execute(text(f"drop database {name} with (force)"))
 
 
 def set_clock(engine: Engine, at: datetime = NOW) -> None:

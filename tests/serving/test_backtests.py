@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 import pytest
 from fastapi.testclient import TestClient
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from models.backtest.request import BENCHMARKS, LIMITS, POLICIES, REQUEST
-from models.runs import bounds
 from serving.app import create_app
 from serving.runs import Desk
 from serving.settings import ServingSettings
-from tests.serving.anything import ANYTHING
 from tests.stored_market import LAST_DAY, SMALL, write_market
 
 RUN = "/v1/backtest/run"
@@ -117,13 +111,6 @@ def test_a_failed_run_may_be_asked_again(slow_client: TestClient, writer: Engine
     assert slow_client.get(f"/v1/backtests/{name}").json()["detail"] == "why"
     again = ask(slow_client)
     assert (again.status_code, again.json()["id"], again.json()["status"]) == (202, name, "queued")
-
-
-def test_the_queue_is_bounded(slow_client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.runs.MAX_OPEN", 2)
-    answers = [ask(slow_client, seed=seed) for seed in range(3)]
-    assert [answer.status_code for answer in answers] == [202, 202, 503]
-    assert (answers[2].json()["code"], answers[2].headers["retry-after"]) == ("queue_full", "60")
 
 
 def test_while_one_is_computed_the_next_waits_in_the_queue(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,50 +275,3 @@ def test_the_reader_may_not_ask_for_runs(writer: Engine) -> None:
         connection.execute(text("set role ballast_reader"))
         with pytest.raises(DBAPIError, match="permission denied"):
             connection.execute(text("insert into risk.run_events (run, status, said_by) values ('a', 'done', 'api')"))
-
-
-DAY_TEXT = st.dates().map(str)
-MEANT = st.fixed_dictionaries(
-    {"vault_id": st.sampled_from(["mixed", "other"]) | ANYTHING},
-    optional={
-        "policies": st.lists(st.sampled_from(POLICIES), max_size=3) | ANYTHING,
-        "benchmarks": st.lists(st.sampled_from(BENCHMARKS), max_size=4) | ANYTHING,
-        "limits": st.dictionaries(st.sampled_from(sorted(LIMITS)), st.floats(0, 2) | st.integers(0, 99), max_size=4)
-        | ANYTHING,
-        "start": DAY_TEXT | ANYTHING,
-        "end": DAY_TEXT | ANYTHING,
-        "half_spread_bps": st.floats(-1, 2_000) | ANYTHING,
-        "latency_bars": st.integers(-1, 60) | ANYTHING,
-        "placebo_shifts": st.integers(0, 400) | ANYTHING,
-        "bootstrap_repetitions": st.integers(0, 3_000) | ANYTHING,
-        "seed": st.integers() | ANYTHING,
-        "scores": st.sampled_from(["walk_forward", "issued"]) | ANYTHING,
-    },
-)
-
-
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(MEANT | ANYTHING, st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=1))
-def test_whatever_is_sent_no_server_error_and_no_work_beyond_the_bounds(
-    fuzzed: TestClient, body: Any, query: dict[str, str]
-) -> None:
-    sent = json.dumps(body).encode()
-    answer = fuzzed.post(RUN, content=sent, headers={"content-type": "application/json"}, params=query)
-    said = answer.json()
-    if answer.status_code == 503:
-        assert said["code"] == "queue_full"
-        return
-    assert answer.status_code in (202, 400, 422), said
-    if answer.status_code == 202:
-        assert said["work"] <= bounds.MOST
-        for name in ("placebo_shifts", "bootstrap_repetitions", "latency_bars", "seed"):
-            assert REQUEST[name].read(name, said["inputs"][name]) == said["inputs"][name]
-    else:
-        assert said["detail"].startswith(f"{said['field']}: "), said
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.binary(max_size=60))
-def test_whatever_bytes_are_sent(fuzzed: TestClient, body: bytes) -> None:
-    answer = fuzzed.post(RUN, content=body, headers={"content-type": "application/json"})
-    assert answer.status_code in (400, 422)

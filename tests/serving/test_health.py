@@ -9,7 +9,13 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine, text
 
 from serving.app import create_app
-from serving.settings import ServingSettings, ServingSettingsError, load_serving_settings
+from serving.settings import (
+    LARGE_VARIABLE,
+    SMALL_VARIABLE,
+    ServingSettings,
+    ServingSettingsError,
+    load_serving_settings,
+)
 from tests.serving.conftest import NOW, set_clock
 
 
@@ -146,6 +152,24 @@ def test_settings_do_not_show_the_password() -> None:
 def test_settings_errors_name_the_variable(env: dict[str, str]) -> None:
     with pytest.raises(ServingSettingsError, match="BALLAST_SERVING_DATABASE_URL"):
         load_serving_settings(env)
+
+
+URL = {"BALLAST_SERVING_DATABASE_URL": "postgresql://h/db"}
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"), [({}, (200, 2_000)), ({LARGE_VARIABLE: "7", SMALL_VARIABLE: "100000"}, (7, 100_000))]
+)
+def test_settings_bound_the_runs_of_a_day(said: dict[str, str], expected: tuple[int, int]) -> None:
+    settings = load_serving_settings(URL | said)
+    assert (settings.large_runs_a_day, settings.small_runs_a_day) == expected
+
+
+@pytest.mark.parametrize("name", [LARGE_VARIABLE, SMALL_VARIABLE])
+@pytest.mark.parametrize("said", ["0", "-1", "1.5", "100001", "many", "\u0663", "9" * 5_000])
+def test_a_bound_that_is_no_number_is_named(name: str, said: str) -> None:
+    with pytest.raises(ServingSettingsError, match=f"{name}: a whole number from 1 to 100000"):
+        load_serving_settings(URL | {name: said})
 
 
 @pytest.mark.parametrize(("path", "says"), [("/", "data mode"), ("/docs", "OpenAPI document")])

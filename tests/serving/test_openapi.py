@@ -18,7 +18,8 @@ from serving.settings import ServingSettings
 ANSWERS = (
     "Score", "RiskCurrent", "RiskHistory", "Health", "ValueAtRisk", "RiskVar", "CorrelationMatrix", "RiskCorrelation",
     "Regime", "RiskRegimes", "RunLine", "Run", "RunPage", "RunComparison", "ScenarioLibrary", "ScenarioEntry",
-    "ScenarioFigure",
+    "ScenarioFigure", "DecisionLine", "DecisionPage", "DecisionTrail", "Transaction", "TransactionPage",
+    "VaultSnapshot", "SnapshotPage", "TargetAllocation", "Allocation", "AllocationCurrent", "AllocationPage",
 )  # fmt: skip
 LACKING = {"required", "received", "sufficient_on"}  # null in an example with numbers, and the framework drops nulls
 
@@ -68,7 +69,7 @@ def test_errors_are_documented_under_the_type_they_leave_with(document: dict[str
 )
 def test_what_may_be_asked_of_a_run_is_described(document: dict[str, Any], path: str, kind: RunKind) -> None:
     operation, request = document["paths"][path]["post"], KINDS[kind].request
-    assert set(operation["responses"]) == {"200", "202", "400", "413", "415", "422", "503"}
+    assert set(operation["responses"]) == {"200", "202", "400", "413", "415", "422", "429", "503"}
     content = operation["requestBody"]["content"]["application/json"]
     assert set(content["schema"]["properties"]) == set(request)
     _validator(document, content["schema"]).validate(content["example"])

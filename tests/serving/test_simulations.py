@@ -1,27 +1,21 @@
-"""Simulations over HTTP: the same desk as for backtests, so only what is theirs; and a fuzz of the body."""
+"""Simulations over HTTP: the same desk as for backtests, so only what is theirs; and the library of scenarios."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 import pytest
 from fastapi.testclient import TestClient
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from models.runs import bounds
-from models.stress.request import GENERATORS, REQUEST
 from models.stress.scenario_library import SCENARIOS
 from models.stress.shock_catalogue import CATALOGUE
 from serving.app import create_app
-from serving.runs import Desk
 from serving.settings import ServingSettings
-from tests.serving.anything import ANYTHING
 from tests.stored_market import LAST_DAY, SMALL, SMALL_SIMULATION, write_market
 
 RUN = "/v1/risk/simulate"
@@ -109,7 +103,7 @@ def test_days_that_cannot_be_drawn_from_are_a_refusal_also_when_that_shows_late(
     def refuses(*given: object) -> None:
         raise ValueError("all alike")
 
-    monkeypatch.setattr("models.stress.standard.generator_of", refuses)
+    monkeypatch.setattr("models.stress.standard.fitted", refuses)
     answer = ask(client)
     assert (answer.status_code, answer.json()["field"]) == (422, "start")
     assert "cannot be drawn from (all alike)" in answer.json()["detail"]
@@ -124,64 +118,8 @@ def test_the_library_of_scenarios(client: TestClient) -> None:
     assert ask(client, scenario=found[-1]["name"]).status_code == 200
 
 
-NUMBERS = st.floats(-1, 400) | st.integers(-1, 400) | st.lists(st.floats(0, 30), min_size=2, max_size=2)
-SHOCKS = st.dictionaries(
-    st.sampled_from(sorted(CATALOGUE)),
-    st.none()
-    | st.dictionaries(
-        st.sampled_from(["rate_per_year", "days", "half_life_days", "thin", "tail_sigmas", "fall"]),
-        NUMBERS | ANYTHING,
-        max_size=2,
-    )
-    | ANYTHING,
-    max_size=3,
-)
-MEANT = st.fixed_dictionaries(
-    {"vault_id": st.sampled_from(["mixed", "other"]) | ANYTHING},
-    optional={
-        "paths": st.integers(0, 1_200_000) | ANYTHING,
-        "days": st.integers(0, 400) | ANYTHING,
-        "step": st.sampled_from(["hour", "day"]) | ANYTHING,
-        "generator": st.sampled_from(GENERATORS) | ANYTHING,
-        "start": st.dates().map(str) | ANYTHING,
-        "shocks": st.just("usual") | SHOCKS | ANYTHING,
-        "scenario": st.sampled_from(list(SCENARIOS)) | ANYTHING,
-        "scenario_day": st.integers(-1, 30) | ANYTHING,
-        "leverage": st.floats(0, 25) | ANYTHING,
-        "maintenance": st.floats(-1, 1) | ANYTHING,
-        "ruin_loss": st.floats(0, 1) | ANYTHING,
-        "latency_steps": st.integers(0, 60) | ANYTHING,
-        "seed": st.integers() | ANYTHING,
-    },
-)
-
-
-@settings(max_examples=150, deadline=None)
-@given(MEANT | ANYTHING, st.dictionaries(st.text(max_size=8), st.text(max_size=8), max_size=1))
-def test_whatever_is_sent_no_server_error_and_no_work_beyond_the_bounds(
-    fuzzed: TestClient, body: Any, query: dict[str, str]
-) -> None:
-    sent = json.dumps(body).encode()
-    answer = fuzzed.post(RUN, content=sent, headers={"content-type": "application/json"}, params=query)
-    said = answer.json()
-    if answer.status_code == 503:
-        assert said["code"] == "queue_full"
-        return
-    assert answer.status_code in (202, 400, 422), said
-    if answer.status_code == 202:
-        assert said["work"] <= bounds.MOST
-        for name in ("paths", "days", "latency_steps", "seed", "ruin_loss"):
-            assert REQUEST[name].read(name, said["inputs"][name]) == said["inputs"][name]
-    else:
-        assert said["detail"].startswith(f"{said['field']}: "), said
-
-
-def test_the_most_that_a_small_body_can_ask_is_answered_within_the_bounds(fuzzed: TestClient) -> None:
+def test_the_most_that_a_small_body_can_ask_is_answered_within_the_bounds(client: TestClient) -> None:
     """Shocks that come every day and last for years, all at once, on as many paths as are answered at once."""
     often = {name: {"rate_per_year": 366} for name in CATALOGUE}
-    fuzzed.app.state.desk = Desk()  # type: ignore[attr-defined]
-    try:
-        answer = fuzzed.post(RUN, json={**SMALL_SIMULATION, "paths": 200, "days": 10, "shocks": often})
-        assert (answer.status_code, answer.json()["work"] <= bounds.AT_ONCE_SHARED) == (200, True)
-    finally:
-        fuzzed.app.state.desk = Desk(at_once=0)  # type: ignore[attr-defined]
+    answer = ask(client, shocks=often)
+    assert (answer.status_code, answer.json()["work"] <= bounds.AT_ONCE_SHARED) == (200, True)
