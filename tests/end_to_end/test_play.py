@@ -183,6 +183,8 @@ def test_a_market_is_interrupted_played_played_again_and_lives_on(
 
     play(small_market)
     assert end_state(small_market) == first
+    check_keeper_by_hand(small_market)
+    assert end_state(small_market) == first
     upgrade(small_market)
     assert end_state(small_market) == first
 
@@ -205,6 +207,26 @@ def check_complete(state: dict[str, Any]) -> None:
     assert state["doubts"]
     assert len(state["holdings"]) == 1
     assert state["served"] == [(6,)]
+
+
+def check_keeper_by_hand(market: SmallMarket) -> None:
+    """The same keeper without Dagster: it does not act twice, and the switch stops it before anything else does."""
+
+    def said(*words: str) -> str:
+        done = subprocess.run(
+            [str(BALLAST), "keeper", *words], env={**os.environ, **market.variables}, text=True, capture_output=True,
+            check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    assert "mixed switch run (never set), 0 open" in said("status")
+    assert said("once").startswith("mixed: hold (")
+    assert "mixed: halt (drill)" in said("pause", "drill")
+    assert "mixed: refuse (kill_switch_halt)" in said("once", "--vault", "mixed")
+    assert "mixed: run (over)" in said("resume", "over")
+    assert said("reconcile") == "mixed: 0 open\n"
+    assert "kill_switch_halt" in said("status")
 
 
 def check_jobs(market: SmallMarket) -> None:
