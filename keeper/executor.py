@@ -81,7 +81,8 @@ class Executor:
         fee = self._gateway.inclusion_fee()
         if not (isinstance(account, Ok) and isinstance(clock, Ok) and isinstance(vault, Ok) and isinstance(fee, Ok)):
             return intent
-        signed = [a.sequence for a in self._store.attempts(intent.id) if a.signed_xdr is not None]
+        earlier = self._store.attempts(intent.id) if intent.attempts else []
+        signed = [a.sequence for a in earlier if a.signed_xdr is not None]
         if signed and account.value.sequence >= signed[-1]:
             # The expiry proof was wrong or somebody else uses the key: look first, never build the next number.
             return self._store.move(intent, IntentState.UNKNOWN, {"sequence": signed[-1]}, reason="sequence_used")
@@ -211,7 +212,7 @@ class Executor:
     def _bid(self, intent: Intent, fee: int) -> int:
         """Inclusion fee to offer: what others pay, twice as much with every attempt, at least what a node asked for."""
         usual: int = max(fee, self._config.limits.min_inclusion_fee_stroops) * 2**intent.attempts
-        return max(usual, self._store.required_inclusion_fee(intent.id))
+        return max(usual, self._store.required_inclusion_fee(intent.id)) if intent.attempts else usual
 
     def _prepare(
         self, intent: Intent, now: datetime, sequence: int, clock: ChainClock, bid: int, vault: VaultView

@@ -15,9 +15,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Engine, Row, text
+from sqlalchemy import Connection, Engine, Row
 
-from keeper.event_log import append_event, canonical, sha256_hex, verify
+from keeper.event_log import append_event, canonical, sha256_hex, sql, verify
 from keeper.intent import OPEN, Attempt, Intent, IntentState, check_transition
 from keeper.limits import Control, ControlMode
 from models.contracts.vault import ActionHistory, Streak
@@ -71,18 +71,18 @@ class KeeperStore:
         """
         key = int.from_bytes(hashlib.sha256(source_account.encode()).digest()[:8], "big", signed=True)
         with self._engine.connect() as connection:
-            taken = bool(connection.scalar(text("select pg_try_advisory_lock(:key)"), {"key": key}))
+            taken = bool(connection.scalar(sql("select pg_try_advisory_lock(:key)"), {"key": key}))
             connection.commit()
             try:
                 yield taken
             finally:
                 if taken:
-                    connection.execute(text("select pg_advisory_unlock(:key)"), {"key": key})
+                    connection.execute(sql("select pg_advisory_unlock(:key)"), {"key": key})
                     connection.commit()
 
     def control(self, vault_id: str) -> Control:
         """Strictest of the newest global and the newest vault entry; RUN if nobody ever set one."""
-        query = text("""
+        query = sql("""
             select distinct on (scope) mode, reason from keeper.control
             where scope in (:everything, :vault) order by scope, seq desc""")
         with self._engine.connect() as connection:
@@ -95,7 +95,7 @@ class KeeperStore:
         row = {"scope": scope, "mode": mode.value, "reason": reason, "set_by": set_by}
         with self._engine.begin() as connection:
             connection.execute(
-                text(
+                sql(
                     "insert into keeper.control (scope, mode, reason, set_by) values (:scope, :mode, :reason, :set_by)"
                 ),
                 row,
@@ -105,31 +105,33 @@ class KeeperStore:
     def record(self, row: DecisionRow, new: NewIntent | None = None) -> tuple[UUID, Intent | None] | None:
         """Store a decision and, with it, the intent that follows. None if this score was already acted on."""
         decision_id = uuid4()
-        values = asdict(row) | {"id": decision_id, "reasons": [str(r) for r in row.reasons]}
-        values["inputs"], values["plan"] = canonical(row.inputs), None if row.plan is None else canonical(row.plan)
+        plan = None if row.plan is None else canonical(row.plan)
         names = [f.name for f in fields(DecisionRow)]
-        insert = text(f"""
+        values = {name: getattr(row, name) for name in names}
+        values |= {"id": decision_id, "reasons": [str(r) for r in row.reasons], "inputs": canonical(row.inputs)}
+        values["plan"] = plan
+        insert = sql(f"""
             insert into keeper.decisions (id, {", ".join(names)})
             values (:id, {", ".join(f"cast(:{n} as jsonb)" if n in ("inputs", "plan") else f":{n}" for n in names)})
             on conflict (vault_id, policy_version, score_as_of) where verdict = 'rebalance' do nothing returning id""")
         with self._engine.begin() as connection:
             if connection.execute(insert, values).first() is None:
                 return None
-            if new is None or row.plan is None:
+            if new is None or plan is None:
                 return decision_id, None
             intent_id = uuid4()
-            plan = canonical(row.plan)
-            connection.execute(
-                text("""
+            planned = connection.execute(
+                sql(f"""
                     insert into keeper.intents
                         (id, decision_id, vault_id, source_account, action, plan, plan_hash, state, not_after)
                     values (:id, :decision, :vault, :account, :action, cast(:plan as jsonb), :hash, 'planned',
-                        :until)"""),
+                        :until)
+                    returning {_INTENT_COLUMNS}"""),
                 {"id": intent_id, "decision": decision_id, "vault": row.vault_id, "account": new.source_account,
                  "action": new.action, "plan": plan, "hash": sha256_hex(plan), "until": new.not_after},
-            )  # fmt: skip
+            ).one()  # fmt: skip
             append_event(connection, intent_id, "planned", {"decision_id": str(decision_id), "plan": row.plan})
-            return decision_id, _intent(connection, intent_id)
+            return decision_id, _as_intent(planned)
 
     def intent(self, intent_id: UUID) -> Intent:
         """One intent as it is stored now. Raises sqlalchemy's NoResultFound if there is none of this id."""
@@ -138,7 +140,7 @@ class KeeperStore:
 
     def open_intents(self, source_account: str) -> list[Intent]:
         """Intents of an account without a final state, oldest first."""
-        query = text(
+        query = sql(
             f"select {_INTENT_COLUMNS} from keeper.intents where source_account = :account and state = any(:open) "
             "order by created_at"
         )
@@ -148,7 +150,7 @@ class KeeperStore:
 
     def open_intents_of(self, vault_id: str) -> list[Intent]:
         """Intents of a vault without a final state, oldest first, whatever account they are of."""
-        query = text(
+        query = sql(
             f"select {_INTENT_COLUMNS} from keeper.intents where vault_id = :vault and state = any(:open) "
             "order by created_at"
         )
@@ -171,7 +173,7 @@ class KeeperStore:
 
     def last_used_sequence(self, source_account: str) -> int:
         """Highest sequence number that a ledger is known to have used up for us; 0 before the first."""
-        query = text("""
+        query = sql("""
             select coalesce(max(a.sequence), 0) from keeper.attempts a join keeper.intents i on i.id = a.intent_id
             where i.source_account = :account and a.state in ('confirmed', 'failed')""")
         with self._engine.connect() as connection:
@@ -179,7 +181,7 @@ class KeeperStore:
 
     def newest_ledger(self, source_account: str) -> int:
         """Newest ledger that is known to hold a transaction of ours; 0 before the first."""
-        query = text("""
+        query = sql("""
             select coalesce(max(a.ledger), 0) from keeper.attempts a join keeper.intents i on i.id = a.intent_id
             where i.source_account = :account""")
         with self._engine.connect() as connection:
@@ -187,7 +189,7 @@ class KeeperStore:
 
     def required_inclusion_fee(self, intent_id: UUID) -> int:
         """Highest inclusion fee, in stroops, that a node asked for when it refused a send of the intent; 0 if none."""
-        query = text("""
+        query = sql("""
             select coalesce(max((body ->> 'required_inclusion_fee')::bigint), 0) from keeper.events
             where intent_id = :intent and kind = 'submitted'""")
         with self._engine.connect() as connection:
@@ -195,7 +197,7 @@ class KeeperStore:
 
     def failures_in_row(self, source_account: str) -> int:
         """How many of the account's newest transactions on the ledger failed one after another."""
-        query = text("""
+        query = sql("""
             select count(*) from keeper.attempts a join keeper.intents i on i.id = a.intent_id
             where i.source_account = :account and a.state = 'failed' and a.sequence > (
                 select coalesce(max(b.sequence), 0) from keeper.attempts b join keeper.intents j on j.id = b.intent_id
@@ -208,7 +210,7 @@ class KeeperStore:
 
         The streak of scores is that of the newest decision for which the policy was asked.
         """
-        query = text("""
+        query = sql("""
             with acted as (
                 select d.market_time, (i.plan ->> 'turnover')::numeric as moved,
                     (d.inputs -> 'state' ->> 'tvl_usd')::numeric as tvl_usd
@@ -253,20 +255,21 @@ class KeeperStore:
         check_transition(intent.state, to)
         with self._engine.begin() as connection:
             changed = connection.execute(
-                text("""
+                sql(f"""
                     update keeper.intents set state = :state, reason = coalesce(:reason, reason),
                         prepared = cast(:prepared as jsonb), attempts = greatest(attempts, :n),
                         updated_at = clock_timestamp(), version = version + 1
-                    where id = :id and version = :version"""),
+                    where id = :id and version = :version
+                    returning {_INTENT_COLUMNS}"""),
                 {"state": to.value, "reason": reason, "id": intent.id, "version": intent.version,
                  "prepared": None if prepared is None else canonical(prepared), "n": attempt.n if attempt else 0},
-            )  # fmt: skip
-            if changed.rowcount != 1:
+            ).one_or_none()  # fmt: skip
+            if changed is None:
                 raise StaleIntent(f"intent {intent.id} changed since it was read; read it again")
             if attempt is not None:
                 _save_attempt(connection, attempt, outcome or {}, decided=to in _DECIDED)
             append_event(connection, intent.id, to.value, {**event, "reason": reason} if reason else event)
-            return _intent(connection, intent.id)
+            return _as_intent(changed)
 
     def note(self, intent: Intent, kind: str, body: Mapping[str, Any]) -> None:
         """Append an event that changes no state."""
@@ -279,7 +282,7 @@ class KeeperStore:
 
     def noted(self, intent_id: UUID, kind: str) -> list[dict[str, Any]]:
         """Bodies of an intent's events of one kind, oldest first."""
-        query = text("select body from keeper.events where intent_id = :intent and kind = :kind order by seq")
+        query = sql("select body from keeper.events where intent_id = :intent and kind = :kind order by seq")
         with self._engine.connect() as connection:
             return [dict(row.body) for row in connection.execute(query, {"intent": intent_id, "kind": kind})]
 
@@ -290,7 +293,7 @@ class KeeperStore:
         leave, one of which met the network of `passphrase`; with none that refused or found no chain; and with no
         intent that was rejected or cannot be decided.
         """
-        query = text("""
+        query = sql("""
             select count(*) from (
                 select date_trunc('day', d.market_time at time zone 'UTC')
                 from keeper.decisions d left join keeper.intents i on i.decision_id = d.id
@@ -313,7 +316,7 @@ class KeeperStore:
 
     def latest(self, vault_id: str, limit: int = 10) -> list[dict[str, Any]]:
         """Newest decisions of a vault with the state of their intents, newest first."""
-        query = text("""
+        query = sql("""
             select d.id, d.created_at, d.market_time, d.score_as_of, d.verdict, d.reasons, d.phase, d.data_mode,
                 i.id as intent_id, i.state as intent_state, i.reason as intent_reason,
                 (select a.tx_hash from keeper.attempts a where a.intent_id = i.id order by a.n desc limit 1) as tx_hash
@@ -323,7 +326,7 @@ class KeeperStore:
             return [dict(row._mapping) for row in connection.execute(query, {"vault": vault_id, "limit": limit})]
 
     def _attempts(self, condition: str, value: Any, **values: Any) -> list[Attempt]:
-        query = text(f"select {_ATTEMPT_COLUMNS} from keeper.attempts where {condition} order by created_at, n")
+        query = sql(f"select {_ATTEMPT_COLUMNS} from keeper.attempts where {condition} order by created_at, n")
         with self._engine.connect() as connection:
             return [Attempt(**row._mapping) for row in connection.execute(query, {"value": value, **values})]
 
@@ -333,7 +336,7 @@ def _save_attempt(connection: Connection, attempt: Attempt, outcome: Mapping[str
     extra = ("contract_error", "ledger", "fee_charged")
     mutable = ("signed_xdr", "first_sent_ledger", "last_sent_ledger", "state", "result_code", *extra, "decided_at")
     connection.execute(
-        text(f"""
+        sql(f"""
             insert into keeper.attempts ({", ".join((*names, *extra))}, decided_at)
             values ({", ".join(f":{n}" for n in (*names, *extra))}, case when :decided then clock_timestamp() end)
             on conflict (intent_id, n) do update set {", ".join(f"{n} = excluded.{n}" for n in mutable)}"""),
@@ -342,7 +345,7 @@ def _save_attempt(connection: Connection, attempt: Attempt, outcome: Mapping[str
 
 
 def _intent(connection: Connection, intent_id: UUID) -> Intent:
-    query = text(f"select {_INTENT_COLUMNS} from keeper.intents where id = :id")
+    query = sql(f"select {_INTENT_COLUMNS} from keeper.intents where id = :id")
     return _as_intent(connection.execute(query, {"id": intent_id}).one())
 
 

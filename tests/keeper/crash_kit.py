@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Engine
@@ -14,7 +13,7 @@ from keeper.devnet.envelopes import PASSPHRASE
 from keeper.devnet.faults import Kind, strike
 from keeper.devnet.transport import ConnectionDropped, Faults
 from keeper.gateway import Ok, Outcome, RebalanceCall, SendReply, SwapExactIn
-from keeper.intent import Attempt, Intent, IntentState
+from keeper.intent import Intent, IntentState
 from keeper.signing.interface import SignedEnvelope, Signer, SigningPolicy
 from keeper.soroban import SorobanGateway
 from keeper.store import DecisionRow, KeeperStore, NewIntent
@@ -50,18 +49,9 @@ class DyingStore(KeeperStore):
         self._fuse.at("after planned")
         return stored
 
-    def move(
-        self,
-        intent: Intent,
-        to: IntentState,
-        event: Mapping[str, Any],
-        reason: str | None = None,
-        prepared: Mapping[str, Any] | None = None,
-        attempt: Attempt | None = None,
-        outcome: Mapping[str, Any] | None = None,
-    ) -> Intent:
+    def move(self, intent: Intent, to: IntentState, *arguments: Any, **named: Any) -> Intent:
         self._fuse.at(f"before {to}")
-        moved = super().move(intent, to, event, reason, prepared, attempt, outcome)
+        moved = super().move(intent, to, *arguments, **named)
         self._fuse.at(f"after {to}")
         return moved
 

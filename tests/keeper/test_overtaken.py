@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,9 +10,10 @@ import pytest
 from sqlalchemy import Engine
 
 from keeper.cli import approve, pause
-from keeper.gateway import Gateway, Ok, Outcome, Retryable, SendReply, VaultView
+from keeper.gateway import Ok, Outcome, Retryable, SendReply, VaultView
 from keeper.intent import IllegalTransition, Intent, IntentState
 from keeper.limits import ControlMode, Phase
+from keeper.soroban import SorobanGateway
 from models.contracts.vault import PolicyState, Reason
 from tests.keeper.test_faults import finish, upto
 from tests.keeper.world import MARKET_NOW, World, a_row, build
@@ -69,20 +69,6 @@ def test_a_move_does_not_outlive_the_score_that_asked_for_it(world: World) -> No
     assert world.on_chain.applied == 0
 
 
-class Changed(Gateway):
-    """A node that shows another vault."""
-
-    def __new__(cls, inner: Gateway, change: Callable[[VaultView], VaultView]) -> Changed:
-        class Showing(type(inner)):  # type: ignore[misc]
-            def vault(self, contract: str) -> Outcome[VaultView]:
-                found = super().vault(contract)
-                return Ok(change(found.value)) if isinstance(found, Ok) else found
-
-        made = object.__new__(Showing)
-        made.__dict__ = inner.__dict__
-        return made  # type: ignore[no-any-return]
-
-
 @pytest.mark.parametrize(
     ("change", "reason", "mode"),
     [
@@ -99,7 +85,14 @@ def test_code_and_role_are_looked_at_again_before_a_build(
     assert isinstance(seen, Ok)
     config = replace(config, code_hash=seen.value.code_hash)
     approve(world.store, intent.id, "ops")
-    gateway = Changed(world.connection.gateway, lambda view: replace(view, **change))
+
+    class Changed(SorobanGateway):
+        """A node that shows another vault."""
+
+        def vault(self, contract: str) -> Outcome[VaultView]:
+            return Ok(replace(seen.value, **change))  # type: ignore[arg-type]
+
+    gateway = Changed("http://devnet", config.passphrase, world.client)
     world.keeper(config=config, gateway=gateway).reconcile(MARKET_NOW)
     ended = world.store.intent(intent.id)
     assert (ended.state, ended.reason) == (S.REJECTED, reason)
@@ -110,7 +103,7 @@ def test_code_and_role_are_looked_at_again_before_a_build(
 def test_bytes_that_no_node_took_are_not_sent_after_a_pause(world: World) -> None:
     executor, intent = upto(world, S.SIGNED)
 
-    class Away(type(world.connection.gateway)):  # type: ignore[misc]
+    class Away(SorobanGateway):
         def send(self, signed_xdr: str) -> Outcome[SendReply]:
             return Retryable("http 503")
 
