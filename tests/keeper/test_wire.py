@@ -132,6 +132,20 @@ def test_broken_answers_are_sorted_by_reaction(bodies: Path, text: str, http: in
     assert isinstance(gateway(text, http).send(envelope), kind)
 
 
+@pytest.mark.parametrize(
+    ("ledger", "close_time_s"),
+    [(0, 1_790_000_000), (2**31, 1_790_000_000), (-1, 1_790_000_000), (5, 0), (5, 2**40), (5, -1)],
+)
+def test_a_ledger_or_a_close_time_that_no_chain_has_is_no_clock(ledger: int, close_time_s: int) -> None:
+    """An envelope bounded by such numbers could not be built, or would never expire."""
+    result = {
+        "status": "NOT_FOUND", "txHash": "0" * 64, "latestLedger": ledger, "latestLedgerCloseTime": str(close_time_s),
+        "oldestLedger": 1, "oldestLedgerCloseTime": "1",
+    }  # fmt: skip
+    answer = gateway(json.dumps({"jsonrpc": "2.0", "id": 1, "result": result})).clock()
+    assert answer == Uncertain("unreadable answer: ValueError")
+
+
 def test_other_recorded_reads(bodies: Path) -> None:
     assert gateway(json.dumps(body(bodies, "fee_stats_p27"))).inclusion_fee() == Ok(200)
     missing = gateway(json.dumps(body(bodies, "account_not_found")))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from stellar_sdk import StrKey
 
 from models.backtest.plain import as_plain
 from models.backtest.request import vault_of
@@ -20,6 +21,7 @@ from orchestration.universe import UniverseError, load_universe
 
 CONTENT: dict[str, Any] = yaml.safe_load(DEFAULT_UNIVERSE.read_text(encoding="utf-8"))
 UNIVERSE = load_universe(DEFAULT_UNIVERSE)
+CONTRACT = StrKey.encode_contract(bytes(32))
 
 
 def _write(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
@@ -141,6 +143,10 @@ def test_every_limit_of_a_vault_is_read_stored_and_read_back(tmp_path: Path) -> 
         (lambda c: _limit(c, allowed_models=[]), "limits.allowed_models"),
         (lambda c: [a.update(series=["DOGE"]) for a in _vault(c)["assets"][1:]], "no leg can be priced"),
         (lambda c: c["vaults"].append(_vault(c)), "an id is listed twice"),
+        (
+            lambda c: (_vault(c).update(contract=CONTRACT), c["vaults"].append({**_vault(c), "id": "other"})),
+            "two have one contract",
+        ),
     ],
 )  # fmt: skip
 def test_a_wrong_field_is_named(tmp_path: Path, change: Callable[[dict[str, Any]], object], message: str) -> None:
