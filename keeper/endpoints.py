@@ -33,6 +33,7 @@ from keeper.gateway import (
 
 T = TypeVar("T")
 INTEREST = 1_000  # most that funds may differ between ledgers that are near: a part in this many
+_RESTING = Retryable("a node that was silent is left out for a while")
 _BEST_FIRST = (SendStatus.PENDING, SendStatus.DUPLICATE, SendStatus.TRY_AGAIN_LATER, SendStatus.ERROR)
 
 
@@ -44,15 +45,21 @@ class Endpoints(Gateway):
     gateways : one for each address, at least one.
     spread_ledgers : a node further behind the newest one is left out of a reading.
     patience : silences in a row after which a node no longer counts as one that keeps up.
+    rest : readings that such a node is then left out of before it is asked again, so that one that hangs does not
+        cost its time-out each time. What becomes of a transaction all are always asked.
     """
 
-    def __init__(self, gateways: Sequence[Gateway], spread_ledgers: int = 10, patience: int = 3) -> None:
+    def __init__(
+        self, gateways: Sequence[Gateway], spread_ledgers: int = 10, patience: int = 3, rest: int = 10
+    ) -> None:
         if not gateways:
             raise ValueError("gateways: at least one node must be named")
         self._gateways = tuple(gateways)
         self._spread = spread_ledgers
         self._patience = patience
+        self._rest = rest
         self._silences = [0] * len(self._gateways)
+        self._rested = [0] * len(self._gateways)
 
     def close(self) -> None:
         for gateway in self._gateways:
@@ -103,7 +110,7 @@ class Endpoints(Gateway):
 
     def send(self, signed_xdr: str) -> Outcome[SendReply]:
         """Send to all; the most welcome answer counts, since one node that took it is enough."""
-        said = self._all(lambda g: g.send(signed_xdr))
+        said = self._all(lambda g: g.send(signed_xdr), rest=False)
         replies = [a.value for a in said if isinstance(a, Ok)]
         if not replies:
             return _first_ok(said)
@@ -113,7 +120,7 @@ class Endpoints(Gateway):
         return uncertain if best.status is SendStatus.ERROR and uncertain is not None else Ok(best)
 
     def transaction(self, tx_hash: str) -> Outcome[TransactionView]:
-        said = self._all(lambda g: g.transaction(tx_hash))
+        said = self._all(lambda g: g.transaction(tx_hash), rest=False)
         looks = [a.value for a in said if isinstance(a, Ok)]
         ends = [look for look in looks if look.status in (TxStatus.SUCCESS, TxStatus.FAILED)]
         if len({(look.status, look.ledger, look.result_code) for look in ends}) > 1:
@@ -139,8 +146,18 @@ class Endpoints(Gateway):
     def arguments(self, caller: str, instructions: Sequence[Instruction], deadline_s: int) -> tuple[str, ...]:
         return self._gateways[0].arguments(caller, instructions, deadline_s)
 
-    def _all(self, ask: Callable[[Gateway], Outcome[T]]) -> list[Outcome[T]]:
-        return [self._ask(number, ask) for number in range(len(self._gateways))]
+    def _all(self, ask: Callable[[Gateway], Outcome[T]], rest: bool = True) -> list[Outcome[T]]:
+        resting = [rest and self._rests(number) for number in range(len(self._gateways))]
+        if all(resting):
+            resting = [False] * len(resting)
+        return [_RESTING if rests else self._ask(number, ask) for number, rests in enumerate(resting)]
+
+    def _rests(self, number: int) -> bool:
+        """Whether a node is left out of this reading: it was silent too often, and not long ago."""
+        if self._silences[number] < self._patience:
+            return False
+        self._rested[number] = (self._rested[number] + 1) % (self._rest + 1)
+        return self._rested[number] != 0
 
     def _ask(self, number: int, ask: Callable[[Gateway], Outcome[T]]) -> Outcome[T]:
         answer = ask(self._gateways[number])

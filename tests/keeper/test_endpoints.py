@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain, repeat
 from typing import Any
 
 import pytest
@@ -73,6 +75,50 @@ def test_looks_at_a_transaction(said: tuple[Any, ...], expected: Any) -> None:
 def test_a_node_that_stays_silent_no_longer_blocks_an_absence() -> None:
     both = nodes(MISSING, SILENT)
     assert [type(both.transaction("h")) for _ in range(3)] == [Retryable, Retryable, Ok]
+
+
+def counted(answers: Iterator[Any], asked: list[str]) -> Gateway:
+    """Gives the next of `answers`, and writes down what it was asked."""
+
+    def method(name: str) -> Any:
+        def answer(*_: Any) -> Any:
+            asked.append(name)
+            return next(answers)
+
+        return answer
+
+    made: Gateway = type("Counted", (Gateway,), {name: method(name) for name in Gateway.__abstractmethods__})()
+    return made
+
+
+def test_a_node_that_stays_silent_is_left_out_of_readings_for_a_while() -> None:
+    asked: list[str] = []
+    both = Endpoints([node(Ok(7)), counted(repeat(SILENT), asked)], patience=3, rest=4)
+    assert [both.health() for _ in range(14)] == [Ok(7)] * 14
+    assert asked == ["health"] * (3 + 2)  # three silences, then once in five readings
+
+
+def test_a_silent_node_is_always_asked_what_became_of_a_transaction() -> None:
+    asked: list[str] = []
+    both = Endpoints([node(MISSING), counted(repeat(SILENT), asked)], patience=1, rest=100)
+    for _ in range(3):
+        both.transaction("h")
+    assert asked == ["transaction"] * 3
+
+
+def test_one_that_speaks_again_is_asked_as_before() -> None:
+    asked: list[str] = []
+    answers = chain([SILENT] * 3, repeat(Ok(8)))
+    both = Endpoints([node(Ok(7)), counted(answers, asked)], patience=3, rest=2)
+    assert [both.health() for _ in range(8)] == [Ok(7)] * 5 + [Ok(8)] * 3
+    assert len(asked) == 3 + 3
+
+
+def test_where_all_are_silent_all_are_asked() -> None:
+    asked: list[str] = []
+    both = Endpoints([counted(repeat(SILENT), asked), counted(repeat(SILENT), asked)], patience=1)
+    assert [both.health() for _ in range(3)] == [SILENT] * 3
+    assert len(asked) == 6
 
 
 def reply(status: SendStatus) -> Any:
