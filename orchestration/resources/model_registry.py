@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pandas as pd
 from pydantic import Field
+from sqlalchemy.exc import SQLAlchemyError
 
 from orchestration import quiet
 
@@ -91,6 +92,12 @@ class ModelRegistry(dg.ConfigurableResource[None]):
                 return str(found[0].info.run_id)
             created = client.create_run(experiment, run_name=name, tags={**tags, EVALUATION_TAG: evaluation})
             return str(created.info.run_id)
+
+    def has_run(self, evaluation: str) -> bool:
+        """Whether an evaluation was logged to its end."""
+        with self._client() as client:
+            wanted = f"tags.{EVALUATION_TAG} = '{evaluation}' and attributes.status = 'FINISHED'"
+            return bool(client.search_runs([self._experiment(client)], wanted, max_results=1))
 
     def log(
         self,
@@ -218,6 +225,13 @@ class ModelRegistry(dg.ConfigurableResource[None]):
                 return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri)) / "artifacts" / BUNDLE
             except (mlflow.exceptions.MlflowException, OSError) as error:
                 raise BundleError(f"the files of {version.name} version {version.version} cannot be read") from error
+
+
+def outages() -> tuple[type[Exception], ...]:
+    """What a call raises when the store or the files of MLflow cannot be reached."""
+    import mlflow
+
+    return (mlflow.exceptions.MlflowException, SQLAlchemyError, OSError)
 
 
 def files_hash(folder: Path) -> str:

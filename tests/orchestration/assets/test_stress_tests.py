@@ -108,6 +108,26 @@ def test_figures_and_pictures_are_where_they_are_looked_for(market: Workspace, r
         }  # fmt: skip
 
 
+def test_what_an_outage_of_mlflow_kept_out_is_logged_with_the_next_test(
+    market: Workspace, registry: ModelRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as outage:
+        outage.setattr(ModelRegistry, "open_run", _away)
+        told = materialized(market, registry)
+    assert told["not_in_mlflow"].startswith("ConnectionError")
+    assert "fan_chart" in told["mixed_fan_chart"]
+    own = again(market)
+    (row,) = rows(own)
+    assert not registry.has_run(row["run"])
+    stress_tests.log_what_lacks(registry, own, "mixed")
+    assert registry.has_run(row["run"])
+    own.close()
+
+
+def _away(*_: object) -> None:
+    raise ConnectionError("nobody there")
+
+
 def test_a_market_that_is_too_young_says_so(workspace: Workspace, registry: ModelRegistry) -> None:
     write_market(workspace.warehouse.engine, days=200)
     told = materialized(workspace, registry)
