@@ -18,7 +18,7 @@ endif
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: help install run up down test check format bench doctor clean-state
+.PHONY: help install run up down test check format bench docs doctor clean-state
 
 help:
 	@echo 'Ballast: market data in, a scored vault out.'
@@ -28,6 +28,7 @@ help:
 	@echo '  make up           start Dagster, MLflow, the API and the devnet; make down stops them'
 	@echo '  make check        formatting, lint, types, import rules, dbt project'
 	@echo '  make bench        figures of this machine as JSON'
+	@echo '  make docs         the documentation as a site, in docs/_build'
 	@echo '  make doctor       what is wrong with this set-up, and the way out'
 	@echo '  make clean-state  delete databases, models and logs of all markets (asks first)'
 	@echo
@@ -60,6 +61,10 @@ doctor: install
 bench: install
 	@$(BIN)/ballast bench
 
+docs: install
+	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build
+	@echo 'docs/_build/index.html'
+
 test: install
 	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal
 
@@ -69,6 +74,7 @@ check: install
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/architecture
 	@$(BIN)/ballast dbt-parse
+	@$(MAKE) docs
 
 format: install
 	@$(BIN)/ruff check --fix .
