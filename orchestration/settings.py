@@ -29,6 +29,7 @@ __all__ = [
     "ALERT_OPTIONS",
     "ALERT_SECRET_VARIABLES",
     "DEFAULT_UNIVERSE",
+    "LOOPBACK",
     "PROJECT_ROOT",
     "SECRET_VARIABLES",
     "MarketChoice",
@@ -47,6 +48,7 @@ __all__ = [
 ]
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+LOOPBACK = "127.0.0.1"
 DEFAULT_UNIVERSE = Path(__file__).resolve().parent / "universe.yaml"
 
 
@@ -63,7 +65,9 @@ class Settings:
     mlflow_port: int
     api_port: int
     devnet_port: int
-    code_port: int  # Dagster's code server: the UI and the daemon share one, loopback only
+    code_port: int  # Dagster's code server: the UI and the daemon share one
+    code_host: str  # where they find it; loopback: it listens on nothing else
+    devnet_host: str  # where the keeper finds the embedded chain, likewise
     devnet_ledger_close_s: float
     threads: int
     ray_address: str | None  # of a cluster that shares folds and fits; None: processes of this machine
@@ -87,7 +91,8 @@ def vault_token() -> str | None:
 
 def load_settings(env: Mapping[str, str]) -> Settings:
     """Build settings from environment variables. Raises SettingsError naming the first wrong one."""
-    url = env.get("DATABASE_URL") or None
+    held = secrets_in(env, ("DATABASE_URL",)).get("DATABASE_URL")
+    url = held.reveal() if held else None
     if url is not None and urlsplit(url).scheme.split("+")[0] not in ("postgresql", "postgres"):
         raise SettingsError("DATABASE_URL: only postgresql:// URLs are understood")
     refuse_unknown(env)
@@ -105,6 +110,8 @@ def load_settings(env: Mapping[str, str]) -> Settings:
         api_port=int(number(env, "BALLAST_API_PORT", 8000, 1, 65535)),
         devnet_port=int(number(env, "BALLAST_DEVNET_PORT", 8400, 1, 65535)),
         code_port=int(number(env, "BALLAST_CODE_PORT", 4266, 1, 65535)),
+        code_host=env.get("BALLAST_CODE_HOST") or LOOPBACK,
+        devnet_host=env.get("BALLAST_DEVNET_HOST") or LOOPBACK,
         devnet_ledger_close_s=number(env, "BALLAST_DEVNET_LEDGER_CLOSE_S", 1, 0.05, 60),
         threads=int(number(env, "BALLAST_THREADS", 2, 1, 256)),
         ray_address=env.get("BALLAST_RAY_ADDRESS") or None,
@@ -164,6 +171,8 @@ def as_environment(settings: Settings) -> dict[str, str]:
         "BALLAST_SEED": str(settings.seed),
         "BALLAST_CLOCK_SPEED": f"{settings.clock_speed:g}",
         "BALLAST_HOST": settings.host,
+        "BALLAST_CODE_HOST": settings.code_host,
+        "BALLAST_DEVNET_HOST": settings.devnet_host,
         "BALLAST_DEVNET_LEDGER_CLOSE_S": f"{settings.devnet_ledger_close_s:g}",
         "BALLAST_THREADS": str(settings.threads),
         **keeper_environment(settings.keeper, settings.signer),

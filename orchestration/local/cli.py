@@ -31,6 +31,7 @@ from orchestration.local.commands import (
     models,
     play,
     reports,
+    service,
     simulate,
     stack,
     tune,
@@ -43,7 +44,7 @@ from orchestration.settings import Settings, current_settings
 OK, DEFECT, EXPECTED_FAILURE, INTERRUPTED = 0, 1, 2, 130
 _MODULES = (
     play, stack, reports, keeper, decision, models, backtest, simulate, tune, drift, backfill, data, leaks, alerts,
-    maintenance, bench,
+    maintenance, service, bench,
 )  # fmt: skip
 _PIPE_WIDTH = 120  # tables are laid out for it; a pipe has no width of its own
 

@@ -61,7 +61,7 @@ def dagster_yaml(settings: Settings) -> dict[str, Any]:
 
 def workspace_yaml(settings: Settings) -> dict[str, Any]:
     """One code server for the UI and the daemon: each would load the definitions by itself otherwise."""
-    server = {"host": "127.0.0.1", "port": settings.code_port, "location_name": CODE_LOCATION}
+    server = {"host": settings.code_host, "port": settings.code_port, "location_name": CODE_LOCATION}
     return {"load_from": [{"grpc_server": server}]}
 
 

@@ -11,7 +11,7 @@ from orchestration.folders import logs
 from orchestration.local import processes
 from orchestration.local.progress import Progress
 from orchestration.local.services import devnet_seed, service_table
-from orchestration.settings import Settings, child_environment
+from orchestration.settings import LOOPBACK, Settings, child_environment
 
 START_TIMEOUT_S = 30.0
 _PATIENCE_S = 5.0
@@ -27,7 +27,14 @@ def running_devnet(settings: Settings, progress: Progress) -> Iterator[None]:
     """Raises DevnetDown when the port belongs to something else or the process does not start."""
     service = next(item for item in service_table(settings) if item.name == "devnet")
     assert service.port is not None
-    if not processes.port_is_free("127.0.0.1", service.port):
+    if settings.devnet_host != LOOPBACK:
+        if not _is_devnet(settings):
+            raise DevnetDown(
+                f"no devnet answers at {settings.devnet_host}:{service.port} (BALLAST_DEVNET_HOST): start it"
+            )
+        yield
+        return
+    if not processes.port_is_free(LOOPBACK, service.port):
         if not _is_devnet(settings):
             owner = processes.port_owner(service.port)
             raise DevnetDown(
@@ -61,7 +68,7 @@ def _is_devnet(settings: Settings) -> bool:
     """Whether this market's own chain answers on the port: prices and roles of another's must not be touched."""
     from keeper.devnet.admin import DevnetAdmin, DevnetUnavailable
 
-    admin = DevnetAdmin(f"http://127.0.0.1:{settings.devnet_port}")
+    admin = DevnetAdmin(f"http://{settings.devnet_host}:{settings.devnet_port}")
     try:
         return admin.seed() == devnet_seed(settings)
     except DevnetUnavailable:

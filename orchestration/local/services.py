@@ -10,7 +10,7 @@ import zlib
 from dataclasses import dataclass
 
 from orchestration.folders import artifacts, dagster_home
-from orchestration.settings import Settings
+from orchestration.settings import LOOPBACK, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +45,22 @@ def _module(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", *arguments)
 
 
+def _listening(settings: Settings, found_at: str) -> str:
+    """Where a service listens that others find at `found_at`: nowhere but here unless they look elsewhere."""
+    return LOOPBACK if found_at == LOOPBACK else settings.host
+
+
 def _code_server(settings: Settings) -> Service:
+    host = _listening(settings, settings.code_host)
     return Service(
         name="dagster-code",
         title="Dagster code server",
         argv=_module(
             "dagster", "api", "grpc", "--module-name", "orchestration.definitions",
-            "--host", "127.0.0.1", "--port", str(settings.code_port), "--location-name", "ballast",
+            "--host", host, "--port", str(settings.code_port), "--location-name", "ballast",
             "--use-python-environment-entry-point", "--log-level", "warning",
         ),
+        host=host,
         port=settings.code_port,
         variable="BALLAST_CODE_PORT",
     )  # fmt: skip
@@ -130,13 +137,16 @@ def devnet_seed(settings: Settings) -> int:
 
 
 def _devnet(settings: Settings) -> Service:
+    host = _listening(settings, settings.devnet_host)
     return Service(
         name="devnet",
         title="devnet",
         argv=_module(
-            "keeper.devnet", "--port", str(settings.devnet_port), "--state", str(settings.workspace / "devnet.json"),
+            "keeper.devnet", "--host", host, "--port", str(settings.devnet_port),
+            "--state", str(settings.workspace / "devnet.json"),
             "--ledger-close-s", f"{settings.devnet_ledger_close_s:g}", "--seed", str(devnet_seed(settings)),
         ),
+        host=host,
         port=settings.devnet_port,
         variable="BALLAST_DEVNET_PORT",
     )  # fmt: skip

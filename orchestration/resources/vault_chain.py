@@ -145,7 +145,7 @@ class VaultChain(dg.ConfigurableResource[None]):
         settings = self.settings
         if self.on_devnet(vault):
             key = settings.workspace / "keys" / "devnet.seed"
-            return connect(vault, f"http://127.0.0.1:{settings.devnet_port}", key, phase.value, run_id)
+            return connect(vault, f"http://{settings.devnet_host}:{settings.devnet_port}", key, phase.value, run_id)
         network, keeper = settings.keeper.network(), settings.keeper
         if vault.network not in (DEVNET, network.name):
             raise SettingsError(

@@ -14,7 +14,7 @@ from orchestration.settings import ALERT_OPTIONS, ALERT_SECRET_VARIABLES
 from tests.architecture.tree import ROOT
 
 GUIDES = [f"docs/guides/{name}.md" for name in ("data_engineers", "ml_engineers", "api_users", "operators")]
-PAGES = (RUNBOOK, "docs/alerts.md", "docs/operations.md", "docs/troubleshooting.md", *GUIDES)
+PAGES = (RUNBOOK, "docs/alerts.md", "docs/operations.md", "docs/troubleshooting.md", "docs/deployment.md", *GUIDES)
 INTRODUCTION = "Runbook"
 PARTS = ("**Means.**", "**Urgency.**", "**Done by itself.**", "**Decide.**", "**Over**")
 STANDS_FOR = {"INTENT": "00000000-0000-0000-0000-000000000000", "ID": "mixed", "NAME": "slack", "DIR": "/data"}
