@@ -35,6 +35,7 @@ class AlertName(StrEnum):
     # a transaction needs somebody
     UNRESOLVED_ATTEMPT = "unresolved_attempt"
     NEEDS_HUMAN = "needs_human"
+    AWAITING_APPROVAL = "awaiting_approval"
     TRANSACTION_FAILED = "transaction_failed"
     MOVE_REFUSED = "move_refused"
     FEE_SURGE = "fee_surge"

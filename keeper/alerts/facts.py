@@ -63,7 +63,11 @@ class TargetFact:
 
 @dataclass(frozen=True, slots=True)
 class IntentFact:
-    """An intent and its newest attempt. `max_time_s`: until when the attempt may be on a ledger, Unix seconds."""
+    """An intent and its newest attempt. `max_time_s`: until when the attempt may be on a ledger, Unix seconds.
+
+    `awaits_approval`: nobody may sign it before a person says so; then `not_after` is until when that has an effect,
+    market time.
+    """
 
     id: str
     state: str
@@ -74,6 +78,8 @@ class IntentFact:
     max_time_s: int | None = None
     tx_hash: str | None = None
     result_code: str | None = None
+    awaits_approval: bool = False
+    not_after: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ _FEE_CODE = "txINSUFFICIENT_FEE"
 
 def unresolved_attempt(vault: VaultFacts, now: Now, limits: AlertLimits) -> Iterator[Alert]:
     """An intent without an end although its transaction can no longer land, or that never got as far as one."""
-    late = [(intent, _past_bounds(intent, now, limits)) for intent in vault.intents if intent.state in _OPEN]
+    under_way = [i for i in vault.intents if i.state in _OPEN and not i.awaits_approval]
+    late = [(intent, _past_bounds(intent, now, limits)) for intent in under_way]
     late = [(intent, past) for intent, past in late if past > timedelta(0)]
     if not late:
         return
@@ -40,6 +41,20 @@ def needs_human(vault: VaultFacts, now: Now, limits: AlertLimits) -> Iterator[Al
             AlertName.NEEDS_HUMAN, Severity.CRITICAL, vault.id,
             f"intent {waiting[0].id} of vault {vault.id} cannot be decided by the keeper ({waiting[0].reason})",
             now.wall, _intent_facts(waiting[0]) | {"waiting": len(waiting)}, waiting[0].id,
+        )  # fmt: skip
+
+
+def awaiting_approval(vault: VaultFacts, now: Now, limits: AlertLimits) -> Iterator[Alert]:
+    """A move that a person has to allow, while its score still justifies it; worse if it is to reduce risk."""
+    waiting = [i for i in vault.intents if i.awaits_approval and (i.not_after is None or now.market <= i.not_after)]
+    if waiting:
+        newest = waiting[0]
+        until = {"until_market_time": newest.not_after.isoformat()} if newest.not_after else {}
+        yield Alert(
+            AlertName.AWAITING_APPROVAL,
+            Severity.CRITICAL if any(i.action == "reduce" for i in waiting) else Severity.WARNING, vault.id,
+            f"intent {newest.id} of vault {vault.id} ({newest.action}) waits for somebody's approval",
+            now.wall, _intent_facts(newest) | until | {"waiting": len(waiting)}, newest.id,
         )  # fmt: skip
 
 

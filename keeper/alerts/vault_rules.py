@@ -148,6 +148,7 @@ VAULT_RULES: dict[Rule, frozenset[AlertName]] = {
     chain_unavailable: frozenset({AlertName.CHAIN_UNAVAILABLE}),
     transaction_rules.unresolved_attempt: frozenset({AlertName.UNRESOLVED_ATTEMPT}),
     transaction_rules.needs_human: frozenset({AlertName.NEEDS_HUMAN}),
+    transaction_rules.awaiting_approval: frozenset({AlertName.AWAITING_APPROVAL}),
     transaction_rules.transaction_failed: frozenset({AlertName.TRANSACTION_FAILED}),
     transaction_rules.move_refused: frozenset({AlertName.MOVE_REFUSED}),
     transaction_rules.fee_surge: frozenset({AlertName.FEE_SURGE}),

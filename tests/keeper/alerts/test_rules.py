@@ -136,6 +136,24 @@ def test_an_intent_that_needs_a_human_is_that_and_nothing_else() -> None:
     assert found(vault(intents=(waiting,))) == {AlertName.NEEDS_HUMAN: C}
 
 
+A = intent("simulated", awaits_approval=True, not_after=WALL, created_at=ago(hours=1))
+
+
+@pytest.mark.parametrize(
+    ("intents", "expected"),
+    [
+        pytest.param((A,), {AlertName.AWAITING_APPROVAL: W}, id="at-the-last-moment"),
+        pytest.param((replace(A, not_after=ago(seconds=1)),), {}, id="the-score-expired"),
+        pytest.param((replace(A, state="planned"),), {AlertName.AWAITING_APPROVAL: W}, id="before-it-was-built"),
+        pytest.param((A, replace(A, action="reduce")), {AlertName.AWAITING_APPROVAL: C}, id="is-to-reduce-risk"),
+        pytest.param((replace(A, awaits_approval=False),), {AlertName.UNRESOLVED_ATTEMPT: W}, id="approved-and-stuck"),
+    ],
+)
+def test_a_move_that_waits_for_a_person(intents: tuple[IntentFact, ...], expected: dict[AlertName, Severity]) -> None:
+    """It is nobody's failure meanwhile: only what may be signed is overdue."""
+    assert found(vault(intents=intents)) == expected
+
+
 F, OK = intent("failed", "txFAILED"), intent("confirmed")
 
 
