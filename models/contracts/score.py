@@ -19,6 +19,14 @@ class Role(StrEnum):
     CHALLENGER = "challenger"  # runner-up of that evaluation, or the version that waits after a rollback
 
 
+class Rung(StrEnum):
+    """Who made a score: the ladder that is climbed down while something is missing."""
+
+    CHAMPION = "champion"
+    BASELINE = "baseline"  # by the ledger, or because the champion's files cannot be read
+    NONE = "none"  # there is no number
+
+
 class ScoreStatus(StrEnum):
     """Why a number is or is not there. Only OK and DEGRADED carry a score."""
 
