@@ -25,10 +25,11 @@ from models.validation.ledger import (
     was_champion,
 )
 from models.volatility.bundle import load_bundle
-from orchestration.issuing import Issued, Log, issue_in_turn, version_of
+from orchestration.issuing import Issued, Log, issue_in_turn
 from orchestration.resources.ledger import add_entry, ledger_turn, read_ledger
 from orchestration.resources.model_registry import BundleError, ModelRegistry, Version
 from orchestration.resources.workspace import Workspace
+from orchestration.standby import version_of
 from orchestration.targets import issue_targets
 
 

@@ -33,6 +33,7 @@ from orchestration.checks import (
 from orchestration.dbt_command import target_folder
 from orchestration.folders import artifacts
 from orchestration.jobs import asset_jobs
+from orchestration.logs import configure, run_logger
 from orchestration.partitions import read_calendar
 from orchestration.resources.model_registry import ModelRegistry
 from orchestration.resources.vault_chain import VaultChain
@@ -80,7 +81,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             *keeper_checks.CHECKS,
         ],
         jobs=[
-            *asset_jobs(dbt.hourly_selection(target), dbt.deploy_selection(target)),
+            *asset_jobs(dbt.hourly_selection(target), dbt.deploy_selection(target), settings.steps),
             keeping.keeper_reconcile,
             alerting.alerts,
             housekeeping.housekeeping,
@@ -94,6 +95,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             "chain": VaultChain.of(settings),
             "dbt": dbt.dbt_resource(),
         },
+        loggers={"console": run_logger(settings)},
         executor=dg.in_process_executor,
     )
 
@@ -101,4 +103,6 @@ def build_definitions(settings: Settings) -> dg.Definitions:
 @dg.definitions
 def definitions() -> dg.Definitions:
     """What the code server loads: the settings of its process."""
-    return build_definitions(current_settings())
+    settings = current_settings()
+    configure(settings)
+    return build_definitions(settings)

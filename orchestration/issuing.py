@@ -16,7 +16,7 @@ import pandas as pd
 
 from models.contracts.horizons import PROTOCOLS
 from models.contracts.market import DataMode, SeriesKind, SeriesSpec
-from models.contracts.score import Role, Score, ScoreStatus
+from models.contracts.score import Role, Rung, Score, ScoreStatus
 from models.contracts.tables import ML_PREDICTIONS, RISK_SCORES
 from models.contracts.vault import VaultConfig
 from models.risk.validity import Validity
@@ -33,10 +33,11 @@ from orchestration.resources.model_registry import BundleError, ModelRegistry, V
 from orchestration.resources.scores import as_prediction, as_row
 from orchestration.resources.workspace import Workspace
 from orchestration.score_inputs import record_inputs
+from orchestration.standby import SHADOW, Speaker, speaker, version_of
 
 APPROXIMATE = "approximate: built from its legs"
 NO_MODEL = "no model of this panel has been promoted yet"
-SHADOW = "shadow"  # folder of a bundle with one bundle for each role that is not served
+STANDBY = "a baseline speaks in the place of the champion"
 CLOCK = "clock"  # who writes an expiry into the ledger
 _NUMBERS = ("score", "p_spike", "rv_forecast", "sigma_ann", "var99", "es99", "rv_low", "rv_high")
 
@@ -49,16 +50,20 @@ class Log(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """A champion by the ledger, and the version that waits beside it after a rollback."""
+    """A champion by the ledger, and the version that waits beside it after a rollback. `entry`, `before`: what the
+    ledger says of it and of its model, for those who look for somebody to speak in its place."""
 
     version: Version
     promotion_id: int
     contender: Version | None = None
+    entry: Entry | None = None
+    before: Sequence[Entry] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """What is asked of one model at this tick. `bundle`: None where no model may speak, `why` says so."""
+    """What is asked of one model at this tick. `bundle`: None where no model may speak, `why` says so. `standby`: why
+    another than the champion speaks, empty if it is the champion; `rung`: who it is then."""
 
     kind: SeriesKind
     horizon: int
@@ -69,6 +74,8 @@ class Panel:
     serving: Serving | None
     bundle: Bundle | None
     why: str = NO_MODEL
+    rung: Rung = Rung.CHAMPION
+    standby: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +87,6 @@ class Issued:
     shadows: int
 
 
-def version_of(entry: Entry) -> Version:
-    """The version that an entry of the ledger speaks of, with the place and hash of its bundle where it names them."""
-    seen = entry.evidence
-    return Version(
-        entry.model_name,
-        entry.model_version,
-        str(seen.get("mlflow_run_id") or ""),
-        str(seen.get("evaluation_id") or ""),
-        entry.algorithm,
-        str(seen.get("bundle") or ""),
-        str(seen.get("bundle_hash") or ""),
-    )
-
-
 def serving_models(entries: Sequence[Entry], now: datetime) -> dict[str, Serving]:
     """Champions by model name, as the ledger has them at `now`."""
     found = {}
@@ -101,7 +94,7 @@ def serving_models(entries: Sequence[Entry], now: datetime) -> dict[str, Serving
         champion, waiting = champion_at(entries, name, now), contender(entries, name, now)
         if champion is not None:
             waits = version_of(waiting) if waiting is not None else None
-            found[name] = Serving(version_of(champion), champion.id, waits)
+            found[name] = Serving(version_of(champion), champion.id, waits, champion, entries)
     return found
 
 
@@ -130,11 +123,16 @@ def issue_in_turn(
     asked = list(panels(workspace, serving_models(entries, now), registry, log, only))
     scores = with_tails(workspace, score_all(workspace.mode, now, asked), now, log.warning)
     speaking = {panel.serving.version.name: panel.serving for panel in asked if panel.serving and panel.bundle}
-    rows = [as_row(s, run_id, _promotion(speaking, s)) for s in scores]
+    rungs = {panel.serving.version.name: panel.rung for panel in asked if panel.serving and panel.bundle}
+    rows = [as_row(s, run_id, _promotion(speaking, s), rungs.get(s.model_name, Rung.NONE)) for s in scores]
     added = house.append_table(RISK_SCORES, rows)
     record_inputs(workspace, _given_to_vaults(asked), now, run_id)
+    # A standby says what it says in shadow on other days, too: it is no record of the champion.
+    standby = {p.serving.version.name: p.bundle.champion for p in asked if p.serving and p.bundle and p.standby}
     said = [
-        as_prediction(s, run_id, Role.CHAMPION, speaking[s.model_name].version.algorithm)
+        as_prediction(s, run_id, Role.BASELINE, standby[s.model_name])
+        if s.model_name in standby
+        else as_prediction(s, run_id, Role.CHAMPION, speaking[s.model_name].version.algorithm)
         for s in scores
         if s.rv_forecast is not None
     ]
@@ -173,8 +171,11 @@ def panels(
             continue
         for horizon in horizons:
             serving = models.get(model_name(kind, horizon))
-            bundle, why = _loaded(registry, serving, log)
-            yield Panel(kind, horizon, questions, valid, shares, sources, serving, bundle, why)
+            found, why = _loaded(registry, serving, log)
+            yield Panel(
+                kind, horizon, questions, valid, shares, sources, serving, found.bundle if found else None, why,
+                found.rung if found else Rung.NONE, found.why if found else "",
+            )  # fmt: skip
 
 
 def score_all(mode: DataMode, now: datetime, asked: Sequence[Panel]) -> list[Score]:
@@ -215,15 +216,19 @@ def _promotion(speaking: Mapping[str, Serving], score: Score) -> int:
     return speaking[score.model_name].promotion_id if score.model_name in speaking else 0
 
 
-def _loaded(registry: ModelRegistry, serving: Serving | None, log: Log) -> tuple[Bundle | None, str]:
-    """The champion's bundle, or why there is none: one broken model must not silence the others."""
-    if serving is None:
+def _loaded(registry: ModelRegistry, serving: Serving | None, log: Log) -> tuple[Speaker | None, str]:
+    """Who speaks, or why nobody does: one broken model must not silence the others."""
+    if serving is None or serving.entry is None:
         return None, NO_MODEL
     try:
-        return load_bundle(registry.bundle(serving.version)), ""
+        found = speaker(registry, serving.entry, serving.before)
     except BundleError as error:
         log.warning(f"{serving.version.name} cannot speak: {error}")
         return None, str(error)
+    if found.why:
+        log.warning(f"{serving.version.name}: {found.bundle.champion} of version {found.version.version} speaks "
+                    f"in the place of the champion: {found.why}")  # fmt: skip
+    return found, ""
 
 
 def _vault_questions(
@@ -259,7 +264,15 @@ def _answer(mode: DataMode, now: datetime, panel: Panel, question: Question) -> 
         ]
     trained_until = panel.bundle.known_until.to_pydatetime()
     spoken = _speak(mode, now, panel, question, panel.bundle, panel.serving.version)
-    return [aged(score, panel.kind, trained_until) for score in spoken]
+    return [_less_trusted(aged(score, panel.kind, trained_until), panel) for score in spoken]
+
+
+def _less_trusted(score: Score, panel: Panel) -> Score:
+    """A number of a standby is one to trust less: nothing is moved by it."""
+    if not panel.standby or score.score is None:
+        return score
+    reason = f"{STANDBY}: {panel.standby}"
+    return replace(score, status=ScoreStatus.DEGRADED, reasons=(*score.reasons, reason))
 
 
 def _speak(
@@ -317,7 +330,7 @@ def _issue_shadows(
     """Forecasts of the best baseline and the challenger of each model, on the rows that the champion had."""
     rows: list[dict[str, Any]] = []
     for panel in asked:
-        if panel.serving is None or panel.bundle is None:
+        if panel.serving is None or panel.bundle is None or panel.standby:
             continue
         for role, version, folder in shadow_folders(registry, panel.serving, log):
             bundle = load_bundle(folder)
@@ -347,7 +360,7 @@ def _note_expiries(
 ) -> None:
     """Write down, once for each time in office, that a champion has become too old."""
     for panel in asked:
-        if panel.serving is None or panel.bundle is None:
+        if panel.serving is None or panel.bundle is None or panel.standby:
             continue
         trained_until = panel.bundle.known_until.to_pydatetime()
         asked_until = max(question.rows["as_of"].max() for question in panel.questions).to_pydatetime()

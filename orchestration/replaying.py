@@ -25,7 +25,7 @@ from models.decisions.trail import Trails
 from models.risk.validity import Validity
 from models.validation.ledger import Entry
 from models.volatility.bundle import Bundle, load_bundle
-from orchestration.issuing import Panel, Serving, score_all, version_of
+from orchestration.issuing import STANDBY, Panel, Serving, score_all
 from orchestration.panels import Question, vault_scoring_rows
 from orchestration.provenance import data_hash
 from orchestration.resources.ledger import read_ledger
@@ -33,6 +33,7 @@ from orchestration.resources.model_registry import BundleError, ModelRegistry
 from orchestration.resources.scores import as_score
 from orchestration.resources.workspace import Workspace
 from orchestration.score_inputs import series_of
+from orchestration.standby import version_of
 
 # Of a score: what the model says. The rest is of the moment of the tick (confidence) or of other tables (the tail).
 _COMPARED = ("score", "p_spike", "rv_forecast", "sigma_ann", "rv_low", "rv_high")
@@ -138,6 +139,8 @@ class Replays:
         inputs, vault = trail["score_inputs"], _vault(trail)
         if not promotion_id:
             return Part("score", note="no model spoke")
+        if any(reason.startswith(STANDBY) for reason in score.reasons):
+            return Part("score", note="a baseline spoke, which the ledger does not name", is_possible=False)
         if inputs is None or vault is None:
             return Part("score", note="what it was made of is not stored", is_possible=False)
         newest = {series: datetime.fromisoformat(moment) for series, moment in inputs["legs"].items()}

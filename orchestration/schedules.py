@@ -133,7 +133,8 @@ def reconcile_request(workspace: Workspace) -> dg.RunRequest | dg.SkipReason:
 
 
 def alerts_request(workspace: Workspace, busy: bool) -> dg.RunRequest | dg.SkipReason:
-    """Judge the tables and tell the channels of this machine; ask for a run if one beyond it is to be told something.
+    """Judge the tables and tell the channels of this machine; ask for a run if one beyond it, or a webhook, is to be
+    told something.
 
     `busy`: the last run still tells. Raises SettingsError for channels that are not set up rightly, after judging.
     """
@@ -141,6 +142,7 @@ def alerts_request(workspace: Workspace, busy: bool) -> dg.RunRequest | dg.SkipR
     from orchestration.alerts.checking import judge
     from orchestration.alerts.config import LOG_ALONE, alert_config
     from orchestration.alerts.delivery import deliver, has_messages
+    from orchestration.webhooks.delivery import has_events
 
     config, wrong, tables = LOG_ALONE, None, workspace.warehouse
     try:
@@ -154,7 +156,8 @@ def alerts_request(workspace: Workspace, busy: bool) -> dg.RunRequest | dg.SkipR
     _note_done(workspace, names.ALERTS, "judged")
     if busy:
         return dg.SkipReason("the last messages are still being sent")
-    if has_messages(tables, config, datetime.now(UTC)):
+    wall = datetime.now(UTC)
+    if has_messages(tables, config, wall) or has_events(tables, wall):
         return dg.RunRequest(tags={"dagster/priority": "10"})  # ahead of whatever fills the queue
     return dg.SkipReason(f"{len(changed)} changes, nobody beyond this machine is to be told now")
 

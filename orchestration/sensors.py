@@ -5,6 +5,7 @@ Bodies read one row and build a request: no chain, no HTTP, no model. A sensor t
 same key, and the unique keys of `keeper.decisions` stand behind it.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,8 @@ from orchestration.resources.runs import registry_of
 from orchestration.resources.workspace import Workspace
 from orchestration.schedules import market_speed, unfinished
 from orchestration.settings import Settings
+
+_log = logging.getLogger("ballast.jobs")
 
 _NEWEST_TARGETS = f"""
     select distinct on (vault_id) vault_id, policy_version, as_of, model_version, valid_until
@@ -172,7 +175,27 @@ def sensors(settings: Settings) -> list[dg.SensorDefinition]:
         # No run key: a job that died leaves its run waiting or cut off, and the next one goes on.
         return runs_request(is_waiting(workspace), unfinished(context.instance, [names.REQUESTED_RUNS]))
 
-    return [new_target, retraining, requested, *(_job_end_sensor(name, status) for name, status in _ENDS.items())]
+    ends = [_job_end_sensor(name, status) for name, status in _ENDS.items()]
+    return [new_target, retraining, requested, *ends, *([_metrics_sensor()] if settings.metrics else [])]
+
+
+def _metrics_sensor() -> dg.SensorDefinition:
+    @dg.sensor(
+        name="metrics_sensor",
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Leaves the metrics of the jobs where BALLAST_METRICS says; asks for no run.",
+    )
+    def metrics(context: dg.SensorEvaluationContext, workspace: Workspace) -> dg.SkipReason:
+        from orchestration.metrics.publish import publish
+        from orchestration.metrics.reading import read_metrics
+
+        target = workspace.settings.metrics
+        assert target is not None  # or there were no such sensor
+        publish(read_metrics(workspace.warehouse, datetime.now(UTC)), target, workspace.settings.market.name)
+        return dg.SkipReason(f"metrics: {target}")
+
+    return metrics
 
 
 _ENDS = {
@@ -192,6 +215,7 @@ def _job_end_sensor(name: str, status: dg.DagsterRunStatus) -> dg.SensorDefiniti
         "any job raises an alert, a success ends it.",
     )
     def ended(context: dg.RunStatusSensorContext, workspace: Workspace) -> None:
+        log_end(context.dagster_run, error_of(context))  # first: the database may be what is away
         if context.dagster_run.job_name in names.ALLOWED_AGE_S:  # a backfill by hand is no beat of the market
             record_end(workspace, context.instance, context.dagster_run, error_of(context))
         note_end(workspace, context.dagster_run, error_of(context))
@@ -227,6 +251,14 @@ def note_end(workspace: Workspace, run: dg.DagsterRun, error: str | None) -> Non
     if run.status in (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE):
         ok = run.status is dg.DagsterRunStatus.SUCCESS
         note_run(workspace, run.job_name, run.run_id, ok, error, datetime.now(UTC))
+
+
+def log_end(run: dg.DagsterRun, error: str | None) -> None:
+    """One line of the log for the end of any run, also of one whose process could write none."""
+    failed = run.status is dg.DagsterRunStatus.FAILURE
+    fields = {"run_id": run.run_id, "job": run.job_name, "status": run.status.value.lower()}
+    told = {**fields, "reason": error} if failed else fields
+    _log.log(logging.ERROR if failed else logging.INFO, "job %s ended", run.job_name, extra={"fields": told})
 
 
 def _moment(timestamp: float | None) -> datetime:

@@ -13,15 +13,19 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from keeper.signing.choose import SignerChoice
+from models.contracts.log_lines import LOG_VARIABLES, LogChoice, log_choice
 from orchestration.configuration.keeper import KeeperSettings, keeper_environment, keeper_settings, signer_settings
 from orchestration.configuration.market import MarketChoice, parse_market
+from orchestration.configuration.metrics import METRICS_VARIABLE, MetricsTarget, metrics_target
 from orchestration.configuration.names import (
     ALERT_OPTIONS,
     ALERT_SECRET_VARIABLES,
     PROVIDER_URL_PREFIX,
     SECRET_VARIABLES,
+    WEBHOOK_KEY_PREFIX,
     is_known,
     refuse_unknown,
+    webhook_keys,
 )
 from orchestration.configuration.values import Secret, SettingsError, number, secrets_in
 
@@ -32,6 +36,7 @@ __all__ = [
     "LOOPBACK",
     "PROJECT_ROOT",
     "SECRET_VARIABLES",
+    "WEBHOOK_KEY_PREFIX",
     "MarketChoice",
     "Secret",
     "Settings",
@@ -49,6 +54,7 @@ __all__ = [
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
+STEPS = ("process", "pods")
 DEFAULT_UNIVERSE = Path(__file__).resolve().parent / "universe.yaml"
 
 
@@ -69,13 +75,19 @@ class Settings:
     code_host: str  # where they find it; loopback: it listens on nothing else
     devnet_host: str  # where the keeper finds the embedded chain, likewise
     devnet_ledger_close_s: float
+    steps: str  # where steps of a training run: in the process of their run, or in pods of their own
+    archive: Path | None  # folder that old history is copied to before housekeeping deletes it; None: it is not
     threads: int
     ray_address: str | None  # of a cluster that shares folds and fits; None: processes of this machine
     secrets: Mapping[str, Secret]
     alert_options: Mapping[str, str]  # BALLAST_ALERT_* that are set, by their whole name
     provider_urls: Mapping[str, str]  # provider name -> base URL, for tests and mirrors
     keeper: KeeperSettings = field(default_factory=KeeperSettings)  # network, nodes, account, contracts, caps
+    public_read: str = "on"  # whether the API answers readers without a key: on or off
+    log: LogChoice = field(default_factory=LogChoice)
+    metrics: MetricsTarget | None = None  # where the metrics of the jobs go; None: nowhere
     signer: SignerChoice = field(default_factory=SignerChoice)  # which key signs; nothing secret in it
+    webhook_private: bool = False  # whether webhooks may lead to this machine and private nets
 
     @property
     def workspace(self) -> Path:
@@ -113,16 +125,40 @@ def load_settings(env: Mapping[str, str]) -> Settings:
         code_host=env.get("BALLAST_CODE_HOST") or LOOPBACK,
         devnet_host=env.get("BALLAST_DEVNET_HOST") or LOOPBACK,
         devnet_ledger_close_s=number(env, "BALLAST_DEVNET_LEDGER_CLOSE_S", 1, 0.05, 60),
+        steps=_steps(env.get("BALLAST_STEPS") or STEPS[0]),
+        archive=Path(env["BALLAST_ARCHIVE"]).expanduser().resolve() if env.get("BALLAST_ARCHIVE") else None,
         threads=int(number(env, "BALLAST_THREADS", 2, 1, 256)),
         ray_address=env.get("BALLAST_RAY_ADDRESS") or None,
-        secrets=secrets_in(env, SECRET_VARIABLES + ALERT_SECRET_VARIABLES),
+        secrets=secrets_in(env, SECRET_VARIABLES + ALERT_SECRET_VARIABLES + webhook_keys(env)),
         alert_options={name: env[name] for name in ALERT_OPTIONS if env.get(name)},
         provider_urls={k.removeprefix(prefix).lower(): v for k, v in env.items() if k.startswith(prefix)},
         keeper=keeper_settings(env),
+        log=_log_choice(env),
+        metrics=metrics_target(env.get(METRICS_VARIABLE)),
         signer=signer_settings(env),
+        webhook_private=number(env, "BALLAST_WEBHOOK_PRIVATE", 0, 0, 1) > 0,
+        public_read=env.get("BALLAST_SERVING_PUBLIC_READ") or _on_loopback(env.get("BALLAST_HOST")),
     )
     _refuse_shared_ports(settings)
     return settings
+
+
+def _on_loopback(host: str | None) -> str:
+    """Who may read without a key unless it is said: everybody on this machine, nobody from elsewhere."""
+    return "on" if (host or "127.0.0.1") in ("127.0.0.1", "localhost", "::1") else "off"
+
+
+def _log_choice(env: Mapping[str, str]) -> LogChoice:
+    try:
+        return log_choice(env)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+
+
+def _steps(said: str) -> str:
+    if said not in STEPS:
+        raise SettingsError(f"BALLAST_STEPS: {said!r} is not one of {', '.join(STEPS)}")
+    return said
 
 
 def port_variables(settings: Settings) -> dict[str, int]:
@@ -173,10 +209,16 @@ def as_environment(settings: Settings) -> dict[str, str]:
         "BALLAST_HOST": settings.host,
         "BALLAST_CODE_HOST": settings.code_host,
         "BALLAST_DEVNET_HOST": settings.devnet_host,
+        "BALLAST_SERVING_PUBLIC_READ": settings.public_read,
         "BALLAST_DEVNET_LEDGER_CLOSE_S": f"{settings.devnet_ledger_close_s:g}",
         "BALLAST_THREADS": str(settings.threads),
         **keeper_environment(settings.keeper, settings.signer),
+        **({"BALLAST_WEBHOOK_PRIVATE": "1"} if settings.webhook_private else {}),
+        "BALLAST_STEPS": settings.steps,
+        **({"BALLAST_ARCHIVE": str(settings.archive)} if settings.archive else {}),
         **({"BALLAST_RAY_ADDRESS": settings.ray_address} if settings.ray_address else {}),
+        **dict(zip(LOG_VARIABLES, (settings.log.format, settings.log.level, settings.log.access), strict=True)),
+        **({METRICS_VARIABLE: str(settings.metrics)} if settings.metrics else {}),
         **({"DATABASE_URL": settings.database_url} if settings.database_url else {}),
         **{name: str(port) for name, port in port_variables(settings).items()},
         **settings.alert_options,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.parse import unquote, urlsplit
 
 from keeper.alerts.alert import AlertName, Report, key_of
 from keeper.alerts.episodes import Change
@@ -16,9 +15,8 @@ from orchestration.alerts.config import AlertConfig, alert_config
 from orchestration.alerts.delivery import Told, deliver
 from orchestration.alerts.facts import read_facts
 from orchestration.alerts.ledger import record
-from orchestration.alerts.scrub import scrubber
+from orchestration.alerts.scrub import scrubber_for
 from orchestration.resources.workspace import Workspace
-from orchestration.settings import Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ def judge(workspace: Workspace, config: AlertConfig, wall: datetime, run_id: str
     tables = workspace.warehouse
     facts = read_facts(tables, tuple(channel.name for channel in config.channels))
     report = evaluate(facts, Now(wall, tables.clock().now(wall)))
-    return record(tables, report, wall, workspace.mode, run_id, _scrub(workspace))
+    return record(tables, report, wall, workspace.mode, run_id, scrubber_for(workspace.settings))
 
 
 def check(
@@ -53,10 +51,4 @@ def note_run(workspace: Workspace, job: str, run_id: str, ok: bool, error: str |
     """The end of a run: a failure raises `run_failed` of its job, a success ends it."""
     failed = () if ok else (run_failed(job, run_id, error, wall),)
     report = Report(failed, frozenset({key_of(AlertName.RUN_FAILED, job)}))
-    return record(workspace.warehouse, report, wall, workspace.mode, run_id, _scrub(workspace))
-
-
-def _scrub(workspace: Workspace) -> Callable[[str], str]:
-    settings = workspace.settings
-    password = urlsplit(settings.database_url or "").password
-    return scrubber([*settings.secrets.values(), *([Secret(unquote(password))] if password else [])])
+    return record(workspace.warehouse, report, wall, workspace.mode, run_id, scrubber_for(workspace.settings))

@@ -23,13 +23,15 @@ from keeper.alerts.facts import (
     VaultFacts,
 )
 from keeper.event_log import BrokenEventLog
-from keeper.limits import KeeperLimits
+from keeper.intent import IntentState
+from keeper.limits import KeeperLimits, Phase
 from keeper.store import KeeperStore
 from models.contracts.jobs import ALLOWED_AGE_S
 from models.contracts.tables import (
     KEEPER_ATTEMPTS,
     KEEPER_CONTROL,
     KEEPER_DECISIONS,
+    KEEPER_EVENTS,
     KEEPER_INTENTS,
     OPS_ALERT_DELIVERIES,
     OPS_FRESHNESS,
@@ -48,6 +50,10 @@ _KEY_DAYS = 7  # sequence numbers are compared over so many days
 # A source that says itself that nothing more will come is not late.
 _QUIET = ("delisted at the source", "closed at the source")
 
+# Of an intent `i` with its decision `d`: as `keeper.executor.Executor.awaits_approval`, by the phase of the decision.
+AWAITS_APPROVAL = f"""(i.state in ('{IntentState.PLANNED}', '{IntentState.SIMULATED}') and d.phase = '{Phase.APPROVE}'
+        and not exists (select from {KEEPER_EVENTS} as e where e.intent_id = i.id and e.kind = 'approved'))"""
+
 _VAULTS = f"""
     select id, (config -> 'limits' ->> 'max_fee_stroops')::bigint as max_fee from {OPS_VAULTS}
     where is_kept and (config ->> 'network' = 'devnet' or config ->> 'contract' is not null) order by id"""
@@ -57,8 +63,8 @@ _DECISIONS = f"""
     from {KEEPER_DECISIONS} where vault_id = :vault order by created_at desc limit :limit"""
 _INTENTS = f"""
     select i.id::text as id, i.state, i.action, i.reason, i.created_at, i.updated_at, a.max_time as max_time_s,
-        a.tx_hash, a.result_code
-    from {KEEPER_INTENTS} as i left join lateral (
+        a.tx_hash, a.result_code, {AWAITS_APPROVAL} as awaits_approval, i.not_after
+    from {KEEPER_INTENTS} as i join {KEEPER_DECISIONS} as d on d.id = i.decision_id left join lateral (
         select max_time, tx_hash, result_code from {KEEPER_ATTEMPTS} where intent_id = i.id order by n desc limit 1
     ) as a on true
     where i.vault_id = :vault order by i.created_at desc limit :limit"""

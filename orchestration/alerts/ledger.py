@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 from keeper.alerts.alert import Report, Severity, anchor
 from keeper.alerts.episodes import Change, Event, Known, changes
 from models.contracts.market import DataMode
+from models.contracts.scrub import scrub_all
 from models.contracts.tables import OPS_ALERT_EVENTS
 from orchestration.resources.warehouse_tables import Tables
 
@@ -140,14 +141,3 @@ def _row(change: Change, now: datetime) -> dict[str, Any]:
         "runbook": anchor(own["name"]),
         "facts": json.dumps(own["facts"], default=str, allow_nan=False),
     }  # fmt: skip
-
-
-def scrub_all(value: Any, scrub: Callable[[str], str]) -> Any:
-    """A JSON value with every text in it scrubbed."""
-    if isinstance(value, str):
-        return scrub(value)
-    if isinstance(value, Mapping):
-        return {scrub(str(key)): scrub_all(item, scrub) for key, item in value.items()}
-    if isinstance(value, Sequence):
-        return [scrub_all(item, scrub) for item in value]
-    return value

@@ -69,7 +69,12 @@ def rests(tables: Tables, channel: str, now: datetime) -> bool:
         {"channel": channel},
     )
     first, last = rows[0]["first"], rows[0]["last"]
-    return first is not None and abs(now - last) < min(last - first, LONGEST_PAUSE)
+    return first is not None and still_rests(first, last, now)
+
+
+def still_rests(first: datetime, last: datetime, now: datetime) -> bool:
+    """Whether it is too early to try again what has failed since `first`, the last time at `last`."""
+    return abs(now - last) < min(last - first, LONGEST_PAUSE)
 
 
 def sent_lately(tables: Tables, channel: str, now: datetime) -> list[Sent]:

@@ -38,12 +38,12 @@ from models.volatility.bundle_fit import FITTED_TO, fit_bundle
 from models.volatility.members import BASELINES
 from orchestration import keys, served_rows
 from orchestration.assets.evaluation import Work, decision_of, is_stored, read_forecasts, works
-from orchestration.issuing import SHADOW, version_of
 from orchestration.leak_verdicts import judge
 from orchestration.model_page import describe
 from orchestration.resources.ledger import add_entry, ledger_turn, read_ledger
-from orchestration.resources.model_registry import BUNDLE, ModelRegistry, Version
+from orchestration.resources.model_registry import BUNDLE, ModelRegistry, Version, files_hash
 from orchestration.resources.workspace import Workspace
+from orchestration.standby import SHADOW, version_of
 
 
 class ReloadMismatch(RuntimeError):
@@ -194,7 +194,11 @@ def make_candidate(
     except Exception as error:  # noqa: BLE001 - a page that lacks a picture must not keep a model from serving
         dg.get_dagster_logger().warning(f"{name}: no model card: {type(error).__name__}: {error}")
     evidence = gate_evidence(decision, work.id, work.data, work.code, champion, version)
-    return Candidate(version, {**evidence, "shadows": {role: bundle.champion for role, bundle in shadows.items()}})
+    stored = registry.bundle(version)
+    evidence["shadows"] = {role: bundle.champion for role, bundle in shadows.items()}
+    # So that a baseline can still be trusted where the files of the champion beside it cannot.
+    evidence["shadow_hashes"] = {role: files_hash(stored / SHADOW / role) for role in shadows}
+    return Candidate(version, evidence)
 
 
 def gate_evidence(

@@ -104,6 +104,12 @@ def _signing(options: argparse.Namespace) -> dict[str, Any]:
     return signing.measure(options.database, options.repeats)
 
 
+def _simulations(options: argparse.Namespace) -> dict[str, Any]:
+    from orchestration.bench import simulations
+
+    return simulations.measure(options.database, options.repeats)
+
+
 _MEASUREMENTS = {
     "ingest": _ingest,
     "recent": _recent,
@@ -114,6 +120,7 @@ _MEASUREMENTS = {
     "many-paths": _many_paths,
     "backtests": _backtests,
     "signing": _signing,
+    "simulations": _simulations,
 }
 
 

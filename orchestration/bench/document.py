@@ -19,6 +19,7 @@ INGEST, PLAY, API = "ingest", "play", "api"
 FEW_SERIES, MANY_SERIES, FORECASTS = "retraining of few series", "retraining of many series", "forecasts"
 STRESS, MANY_PATHS, BACKTESTS = "stress paths", "many stress paths", "backtests"
 SIGNING = "decision to signature"
+SOAK, SIMULATIONS = "soak", "simulations"
 NEWEST_TENTH, TICKS_1X, TICKS_10X, FRESH = (
     "newest tenth", "ticks at 1x", "ticks at 10x", "ticks in fresh processes",
 )  # fmt: skip
@@ -83,7 +84,8 @@ def document(outcome: Outcome) -> dict[str, Any]:
             **figures({told: _found(outcome, stage).get(_MB, _NOTHING) for stage, told in _PEAKS.items()}, "MB"),
         },
         "play": _section(outcome, PLAY),
-        "api": _section(outcome, API),
+        "api": {**_section(outcome, API), "soak": _section(outcome, SOAK)},
+        "simulations": _section(outcome, SIMULATIONS),
         "retraining": {
             "how": "first play of a fresh workspace over recorded hourly coins: storing them, features, walk-forward "
             "of all members, leak checks, fits, registration, scores",

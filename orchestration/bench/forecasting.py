@@ -26,13 +26,13 @@ from models.volatility.panel import build_panel
 from orchestration.bench.document import Unmeasured
 from orchestration.bench.figures import Figure, figure, figures, series
 from orchestration.folders import artifacts
-from orchestration.issuing import version_of
 from orchestration.panels import training_rows
 from orchestration.resources.ledger import read_ledger
 from orchestration.resources.model_registry import ModelRegistry
 from orchestration.resources.warehouse import Warehouse
 from orchestration.settings import Settings
 from orchestration.sources.open_market import open_market
+from orchestration.standby import version_of
 
 MANY = 1000
 KIND, HORIZON_DAYS = SeriesKind.CANDLES, 1

@@ -7,16 +7,24 @@ child is never less than what its parent holds.
 from __future__ import annotations
 
 import json
+import secrets
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+from models.access.keys import ID_BYTES, SECRET_BYTES, Scope, written
 from models.contracts.jobs import HOURLY_REFRESH
+from orchestration.access import api_keys
 from orchestration.bench import http_load
 from orchestration.bench.champions import promoted_champions
 from orchestration.bench.document import (
@@ -31,11 +39,13 @@ from orchestration.bench.document import (
     NEWEST_TENTH,
     PLAY,
     SIGNING,
+    SIMULATIONS,
+    SOAK,
     STRESS,
     TICKS_1X,
     TICKS_10X,
 )
-from orchestration.bench.figures import figure, ratio, series
+from orchestration.bench.figures import figure, ratio, rounded, series
 from orchestration.bench.market_time import advance
 from orchestration.local import measured
 from orchestration.local.bench_stages import Stage
@@ -49,6 +59,8 @@ from orchestration.settings import Settings, parse_market
 _START_TIMEOUT_S = 60.0
 _POLL_S = 0.1
 _BALLAST = (sys.executable, "-m", "orchestration.local.cli")
+_SOAK_RATE, _SOAK_PARTS = 200, 10  # requests a second; parts, between which memory is read
+_HTTP_SEED = 1_000_000  # those in process begin at zero
 _NEWEST = 0.1  # share of the history that the small workspace holds
 
 
@@ -64,6 +76,8 @@ class Size:
     fresh_ticks: int
     api_requests: int
     api_seconds: float
+    soak_seconds: float
+    simulations: int
     few_series: int  # 0: that retraining is left out
     many_series: int
     recorded_days: int
@@ -79,12 +93,13 @@ class Size:
 
 
 FULL = Size(
-    "full", None, 300_000, 3, 5, 3, 200, 5.0, few_series=2, many_series=20, recorded_days=6 * 365, forecasts=20,
+    "full", None, 300_000, 3, 5, 3, 200, 5.0, 600.0, 12, few_series=2, many_series=20, recorded_days=6 * 365,
+    forecasts=20,
     stress_paths=10_000, stress_repeats=20, many_paths=1_000_000, many_steps=8_760,
     backtest_hours=37_000, backtest_rules=50, backtest_repeats=20, signatures=50,
 )  # fmt: skip
 QUICK = Size(
-    "quick", 760, 20_000, 1, 0, 1, 50, 1.0, few_series=0, many_series=2, recorded_days=760, forecasts=1,
+    "quick", 760, 20_000, 1, 0, 1, 50, 1.0, 2.0, 2, few_series=0, many_series=2, recorded_days=760, forecasts=1,
     stress_paths=200, stress_repeats=1, many_paths=2_000, many_steps=720,
     backtest_hours=1_000, backtest_rules=2, backtest_repeats=1, signatures=2,
 )  # fmt: skip
@@ -114,6 +129,7 @@ class Conductor:
             Stage(INGEST, self._ingest),
             Stage(PLAY, self._play),
             Stage(API, self._api, (PLAY,)),
+            Stage(SOAK, self._soak, (PLAY,)),
             Stage(NEWEST_TENTH, self._newest_tenth, (PLAY,)),
             Stage(TICKS_1X, self._ticks_1x, (NEWEST_TENTH,)),
             Stage(TICKS_10X, self._ticks_10x, (PLAY,)),
@@ -124,6 +140,7 @@ class Conductor:
             Stage(MANY_PATHS, self._many_paths),
             Stage(BACKTESTS, self._backtests),
             Stage(SIGNING, self._signing),
+            Stage(SIMULATIONS, self._simulations, (PLAY,)),  # the last: it adds a vault
         )
 
     def _retrainings(self) -> Iterator[Stage]:
@@ -239,31 +256,80 @@ class Conductor:
 
     def _api(self) -> dict[str, Any]:
         promoted_champions(self.databases.ballast)
-        service = next(item for item in service_table(self.whole) if item.name == "api")
+        service = self._api_service()
         argv = tuple("orchestration.bench.bare_app:create_app" if "serving" in a else a for a in service.argv)
         bare = replace(service, argv=argv, probe=http_load.BARE_PATH)
-        with self._serving(service) as (child, port):
+        with self._serving(service, API) as (child, port):
             answer = http_load.scores_of(http_load.get("127.0.0.1", port, http_load.API_PATH))
             slow = self._load(port, http_load.API_PATH)
             peak = child.end().peak_rss_mb
-        with self._serving(bare) as (_, port):
+        with self._serving(bare, API) as (_, port):
             fast = self._load(port, http_load.BARE_PATH)
         return {
             "how": "one client, one connection, one request after the other on loopback; one server process each",
             f"GET {http_load.API_PATH}": {**answer, **slow},
             "bare FastAPI route": fast,
             "p50_to_bare": ratio(slow["p50"]["value"], fast["p50"]["value"]),
+            "rate_to_bare": ratio(slow["rate"]["value"], fast["rate"]["value"]),
             "peak_mb": peak,
         }
+
+    def _soak(self) -> dict[str, Any]:
+        """In ten parts, between which the memory of the server is read."""
+        with self._serving(self._api_service(), SOAK) as (child, port):
+            http_load.ask("127.0.0.1", port, http_load.API_PATH, requests=self.size.api_requests)  # warms up
+            server = psutil.Process(child.process.pid)
+            memory = [server.memory_info().rss / 1e6]
+            parts, elapsed_s = [], 0.0
+            for _ in range(_SOAK_PARTS):
+                began = time.perf_counter()
+                seconds = self.size.soak_seconds / _SOAK_PARTS
+                parts.append(http_load.at_rate("127.0.0.1", port, http_load.API_PATH, _SOAK_RATE, seconds))
+                elapsed_s += time.perf_counter() - began
+                memory.append(server.memory_info().rss / 1e6)
+        return {
+            "how": f"GET {http_load.API_PATH} at {_SOAK_RATE} requests/s whether answers come or not; time from when a "
+            "request was due, so that waiting counts",
+            "requests": figure(sum(map(len, parts)), "requests"),
+            # Less than what was due: the server does not keep up, and times say how long its queue is.
+            "rate": figure(sum(map(len, parts)) / elapsed_s, "requests/s"),
+            **http_load.percentiles([spent for part in parts for spent in part]),
+            "p99_of_each_part": [http_load.percentiles(part)["p99"]["value"] for part in parts],
+            "memory_at_start": figure(memory[0], "MB"),
+            "memory_at_end": figure(memory[-1], "MB"),
+            "memory_between": [rounded(one) for one in memory[1:-1]],
+        }
+
+    def _simulations(self) -> dict[str, Any]:
+        """Each with a seed of its own: a run that is known is not made again."""
+        amount = ("--repeats", str(self.size.simulations))
+        found = self._program(SIMULATIONS, "simulations", self.environment, self.databases.ballast, *amount)
+        body = found.pop("body")
+        bodies = [{**body, "seed": _HTTP_SEED + number} for number in range(self.size.simulations + 1)]
+        with self._serving(self._api_service(), SIMULATIONS) as (_, port):
+            key = _key(self.databases.ballast)
+            first, *spent = http_load.post("127.0.0.1", port, http_load.SIMULATE_PATH, bodies, key)
+        return {
+            "how": f"POST {http_load.SIMULATE_PATH} with a seed of its own each; the first of a process compiles or "
+            "loads what is compiled. In process: the same without the server and without storing it",
+            "body": body,
+            "first_over_http": figure(first, "s"),
+            "over_http": {**series(spent, "s"), "max": figure(max(spent), "s")},
+            **found,
+            "http_to_in_process": ratio(series(spent, "s")["value"], found["in_process"]["value"]),
+        }
+
+    def _api_service(self) -> Service:
+        return next(item for item in service_table(self.whole) if item.name == "api")
 
     def _load(self, port: int, path: str) -> dict[str, Any]:
         http_load.ask("127.0.0.1", port, path, requests=self.size.api_requests)  # warms up
         return http_load.report(http_load.ask("127.0.0.1", port, path, seconds=self.size.api_seconds))
 
     @contextmanager
-    def _serving(self, service: Service) -> Iterator[tuple[measured.Child, int]]:
+    def _serving(self, service: Service, stage: str) -> Iterator[tuple[measured.Child, int]]:
         assert service.port is not None
-        with measured.child(service.argv, self.environment, self.log(API)) as child:
+        with measured.child(service.argv, self.environment, self.log(stage)) as child:
             deadline = time.perf_counter() + _START_TIMEOUT_S
             while not is_ready(service):
                 if child.process.poll() is not None or time.perf_counter() > deadline:
@@ -283,6 +349,15 @@ class Conductor:
         return found
 
 
+def _key(database: str) -> str:
+    """A key of the scratch market that may simulate, for as long as the bench lives."""
+    key = written(secrets.token_bytes(ID_BYTES), secrets.token_bytes(SECRET_BYTES))
+    engine = create_engine(database, poolclass=NullPool)
+    api_keys.create(engine, api_keys.Wanted("bench", [Scope.SIMULATE], 1, 0), key, "bench", datetime.now(UTC))
+    return key
+
+
 def _environment(settings: Settings, databases: Databases) -> dict[str, str]:
     # What the person's own environment says of a server must not reach a child: scratch settings name theirs or none.
-    return {**library_environment(settings, databases), "DATABASE_URL": settings.database_url or ""}
+    own = {"DATABASE_URL": settings.database_url or "", "BALLAST_SERVING_PUBLIC_PER_MINUTE": "0"}  # one client asks
+    return library_environment(settings, databases) | own

@@ -19,15 +19,19 @@ from rich.markup import escape
 from orchestration.folders import logs
 from orchestration.local.commands import (
     alerts,
+    archive,
     backfill,
     backtest,
+    backup,
     bench,
     data,
     decision,
     drift,
     keeper,
+    keys,
     leaks,
     maintenance,
+    metrics,
     models,
     play,
     reports,
@@ -35,6 +39,7 @@ from orchestration.local.commands import (
     simulate,
     stack,
     tune,
+    webhooks,
 )
 from orchestration.local.commands.common import EXPECTED, Command, Context
 from orchestration.local.commands.keeper_chain import variables_of
@@ -44,7 +49,7 @@ from orchestration.settings import Settings, current_settings
 OK, DEFECT, EXPECTED_FAILURE, INTERRUPTED = 0, 1, 2, 130
 _MODULES = (
     play, stack, reports, keeper, decision, models, backtest, simulate, tune, drift, backfill, data, leaks, alerts,
-    maintenance, service, bench,
+    keys, webhooks, metrics, maintenance, service, backup, archive, bench,
 )  # fmt: skip
 _PIPE_WIDTH = 120  # tables are laid out for it; a pipe has no width of its own
 

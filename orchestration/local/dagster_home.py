@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from models.contracts.log_lines import LOGGERS
 from orchestration.folders import dagster_home
 from orchestration.local.files import replace_text
 from orchestration.settings import Settings
@@ -54,6 +55,8 @@ def dagster_yaml(settings: Settings) -> dict[str, Any]:
             "sensor": {"purge_after_days": {"skipped": 2, "success": 14, "failure": 90, "started": 14}},
         },
         "code_servers": {"local_startup_timeout": 180, "reload_timeout": 180},
+        # Lines of our own loggers become lines of the run that wrote them: with its id, job and step.
+        "python_logs": {"managed_python_loggers": [LOGGERS], "python_log_level": "INFO"},
         "telemetry": {"enabled": False},
         "nux": {"enabled": False},
     }

@@ -7,8 +7,8 @@ server's folder; closing the last handle stops the server, unless it was asked t
 A killed process loses its lock by itself: the server goes on, the next `ensure_server` joins it and the next close or
 `stop_server` ends it. Folders are locked themselves, so that no lock file is ever left behind.
 
-Connection budget (server limit 100): API 6, Dagster webserver 3, daemon 6, code server 4, four concurrent runs of 6,
-MLflow server 6, keeper and command line 6: 55, which leaves room for superuser sessions and a psql or two.
+Connection budget (server limit 100): API 8, Dagster webserver 3, daemon 6, code server 4, four concurrent runs of 6,
+MLflow server 6, keeper and command line 6: 57, which leaves room for superuser sessions and a psql or two.
 """
 
 from __future__ import annotations

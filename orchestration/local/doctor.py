@@ -31,7 +31,7 @@ from orchestration.universe import UniverseError, load_universe
 
 _PYTHONS = ((3, 11), (3, 13))
 _MIN_FREE_GB = 3.0  # a replay of all recorded data takes about one
-ROLES = ("ballast_writer", "ballast_reader", "ballast_keeper", "ballast_requester")
+ROLES = ("ballast_writer", "ballast_reader", "ballast_keeper", "ballast_requester", "ballast_gatekeeper")
 
 
 @dataclass(frozen=True, slots=True)

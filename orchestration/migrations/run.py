@@ -59,6 +59,13 @@ def newest_revision() -> str:
     return ScriptDirectory.from_config(_config()).get_current_head() or ""
 
 
+def knows_revision(revision: str) -> bool:
+    """Whether this software can bring a database of that revision to its own."""
+    from alembic.script import ScriptDirectory
+
+    return revision in {found.revision for found in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
 def _revision(connection: Connection) -> str | None:
     context = MigrationContext.configure(connection, opts={"version_table_schema": "ops"})
     return context.get_current_revision()

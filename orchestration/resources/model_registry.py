@@ -215,6 +215,17 @@ class ModelRegistry(dg.ConfigurableResource[None]):
             raise BundleError(f"the files of {version.name} version {version.version} have changed since its promotion")
         return folder
 
+    def part(self, version: Version, part: str, digest: str) -> Path:
+        """A folder inside a version's bundle, whatever has become of the rest. `digest`: hash of its files.
+
+        Raises BundleError when it is not there, or not as it was registered.
+        """
+        known = Path(self.artifact_root) / version.place
+        folder = (known if version.place and known.is_dir() else self._looked_up(version)) / part
+        if not folder.is_dir() or files_hash(folder) != digest:
+            raise BundleError(f"{part} of {version.name} version {version.version} is gone or has changed")
+        return folder
+
     def _looked_up(self, version: Version) -> Path:
         """Where MLflow has the bundle; asking it takes three seconds in a fresh process."""
         import mlflow

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from models.contracts.market import DataMode
-from models.contracts.score import Driver, Role, Score, ScoreStatus
+from models.contracts.score import Driver, Role, Rung, Score, ScoreStatus
 from models.contracts.tables import RISK_SCORES, RISK_TARGET_ALLOCATIONS
 from models.contracts.vault import PolicyState
 from orchestration.resources.warehouse import Warehouse
@@ -18,8 +18,9 @@ from orchestration.resources.warehouse import Warehouse
 _NUMBERS = ("score", "p_spike", "rv_forecast", "sigma_ann", "var99", "es99", "rv_low", "rv_high", "confidence")
 
 
-def as_row(score: Score, run_id: str, promotion_id: int = 0) -> dict[str, Any]:
-    """A row of `risk.scores`. `promotion_id`: entry of the ledger by which its model speaks, 0 without a model."""
+def as_row(score: Score, run_id: str, promotion_id: int = 0, rung: Rung = Rung.CHAMPION) -> dict[str, Any]:
+    """A row of `risk.scores`. `promotion_id`: entry of the ledger by which its model speaks, 0 without a model; `rung`:
+    who spoke, if there is a number."""
     return {
         "subject": score.subject,
         "subject_kind": "vault" if score.subject.startswith("vault:") else "series",
@@ -38,6 +39,7 @@ def as_row(score: Score, run_id: str, promotion_id: int = 0) -> dict[str, Any]:
         "degraded": score.status is ScoreStatus.DEGRADED,
         "drivers": [_finite(asdict(driver)) for driver in score.drivers],
         "promotion_id": promotion_id,
+        "rung": (rung if score.score is not None else Rung.NONE).value,
         "run_id": run_id,
     }
 

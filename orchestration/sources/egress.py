@@ -32,7 +32,13 @@ class Egress(httpx.BaseTransport):
         self._by_proxy: dict[str | None, httpx.HTTPTransport] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        proxy = proxy_for(request.url.scheme, request.url.host)
+        return self._through(proxy_for(request.url.scheme, request.url.host), request)
+
+    def directly(self, request: httpx.Request) -> httpx.Response:
+        """Through no proxy, whatever the environment says."""
+        return self._through(None, request)
+
+    def _through(self, proxy: str | None, request: httpx.Request) -> httpx.Response:
         if proxy not in self._by_proxy:
             if proxy and not proxy.lower().startswith(("http://", "https://")):
                 raise httpx.ProxyError("only http(s) proxies are understood")  # its address may hold a password

@@ -51,7 +51,7 @@ def test_keys_types_and_nullability_are_those_of_the_catalogue(connection: Conne
     assert (attempts["signed_xdr"].type, attempts["signed_xdr"].required) == ("text", False)
     assert (attempts["created_at"].type, attempts["created_at"].required) == ("timestamptz", True)
     assert tables["raw.candles"].keys == ("Unique: `series`, `interval`, `ts`, `digest`, `available_at`.",)
-    assert tables["keeper.decisions"].keys[1].endswith("where `(verdict = 'rebalance'::text)`.")
+    assert tables["keeper.decisions"].keys[2].endswith("where `(verdict = 'rebalance'::text)`.")
     assert tables["features.volatility"].columns[0] == data_dictionary.Column(
         "series", "text", None, "Series id: a coin (`BTC`) or BASEQUOTE:source (`USDNGN:yahoo`)."
     )

@@ -37,7 +37,7 @@ latest as (
 ),
 
 champions as (
-    select distinct on (model_name) model_name, model_version, algorithm, promoted_at
+    select distinct on (model_name) model_name, model_version, algorithm, promoted_at, action, reason
     from {{ source('ml', 'promotions') }}
     where action in ('promoted', 'rolled_back', 'fell_back')
     order by model_name, promoted_at desc, id desc
@@ -71,16 +71,21 @@ select
     latest.drivers,
     latest.run_id,
     latest.recorded_at,
+    latest.rung,
+    standby.since as standby_since,
     champions.model_version as champion_version,
     champions.algorithm as champion_algorithm,
     champions.promoted_at as champion_promoted_at,
+    champions.action as champion_action,
+    champions.reason as champion_reason,
     good.score as last_good_score,
     good.as_of as last_good_as_of,
-    good.issued_at as last_good_issued_at
+    good.issued_at as last_good_issued_at,
+    good.valid_until as last_good_valid_until
 from latest
 left join champions on champions.model_name = latest.model_name
 left join lateral (
-    select score, as_of, issued_at
+    select score, as_of, issued_at, valid_until
     from {{ source('risk', 'scores') }} as past
     where past.subject = latest.subject
         and past.horizon_days = latest.horizon_days
@@ -88,3 +93,17 @@ left join lateral (
     order by past.issued_at desc, past.id desc
     limit 1
 ) as good on true
+-- Only while a baseline speaks, and not further back than a week of hours.
+left join lateral (
+    select min(past.issued_at) as since
+    from (
+        select rung, issued_at, bool_and(rung = 'baseline') over (order by issued_at desc, id desc) as unbroken
+        from {{ source('risk', 'scores') }} as scores
+        where latest.rung = 'baseline'
+            and scores.subject = latest.subject
+            and scores.horizon_days = latest.horizon_days
+        order by issued_at desc, id desc
+        limit 168
+    ) as past
+    where past.unbroken
+) as standby on true

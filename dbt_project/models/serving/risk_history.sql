@@ -26,5 +26,6 @@ select
     degraded,
     drivers,
     run_id,
-    recorded_at
+    recorded_at,
+    rung
 from {{ source('risk', 'scores') }}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from orchestration.alerts.channels.interface import Channel, ChannelError, Message
 
@@ -21,14 +22,19 @@ def send_in_time(channel: Channel, message: Message, limit_s: float = SEND_LIMIT
     Exception
         What the channel raised.
     """
-    if not channel.leaves_machine:
+    if channel.leaves_machine:
+        within(lambda: channel.send(message), limit_s)
+    else:
         channel.send(message)
-        return
+
+
+def within(send: Callable[[], None], limit_s: float = SEND_LIMIT_S) -> None:
+    """The same for anything that sends."""
     ended: list[Exception | None] = []
 
     def work() -> None:
         try:
-            channel.send(message)
+            send()
         except Exception as error:  # noqa: BLE001 - raised again where somebody waits for it
             ended.append(error)
         else:

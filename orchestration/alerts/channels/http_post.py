@@ -7,12 +7,14 @@ document to a place that nobody configured.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
 
+from orchestration.alerts.channels.guarded import RefusedAddress
 from orchestration.alerts.channels.interface import ChannelError
 from orchestration.settings import Secret
 from orchestration.sources.egress import Egress
@@ -46,7 +48,8 @@ class _Destination(httpx.BaseTransport):
 
 
 class SecretPost:
-    """Posts to one address. `accepted`: judges the body of an answer of status 2xx; by default any will do."""
+    """Posts to one address. `accepted`: judges the body of an answer of status 2xx; by default any will do.
+    `headers`: of each attempt, made from the body as it is sent. `way_out`: by default straight or by the proxy."""
 
     def __init__(
         self,
@@ -55,8 +58,11 @@ class SecretPost:
         timeout_s: float = TIMEOUT_S,
         sleep: Callable[[float], None] = time.sleep,
         accepted: Callable[[str], bool] = lambda body: True,
+        headers: Callable[[bytes], Mapping[str, str]] = lambda body: {},
+        way_out: Callable[[], httpx.BaseTransport] = Egress,
     ) -> None:
         self._address, self._timeout_s, self._sleep, self._accepted = address, timeout_s, sleep, accepted
+        self._headers, self._way_out = headers, way_out
 
     def post(self, document: Mapping[str, Any]) -> None:
         """Post once; again where nothing says that it arrived and trying helps. Raises ChannelError.
@@ -64,9 +70,10 @@ class SecretPost:
         A lost answer is tried again too: a message twice is better than none.
         """
         told = ""
-        with new_client(_Destination(self._address, Egress()), self._timeout_s) as client:
+        sent = json.dumps(dict(document), separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+        with new_client(_Destination(self._address, self._way_out()), self._timeout_s) as client:
             for attempt in range(1, ATTEMPTS + 1):
-                told, again_after_s = self._attempt(client, document)
+                told, again_after_s = self._attempt(client, sent)
                 if not told:
                     return
                 if again_after_s is None or attempt == ATTEMPTS:
@@ -74,17 +81,20 @@ class SecretPost:
                 self._sleep(min(max(PAUSE_S * 2 ** (attempt - 1), again_after_s), MAX_PAUSE_S))
         raise ChannelError(told)
 
-    def _attempt(self, client: httpx.Client, document: Mapping[str, Any]) -> tuple[str, float | None]:
+    def _attempt(self, client: httpx.Client, sent: bytes) -> tuple[str, float | None]:
         """("", None) if it arrived; else what went wrong, and after how long it may be tried again (None: never)."""
         started, body = time.monotonic(), b""
         try:
-            with client.stream("POST", _PLACEHOLDER, json=dict(document)) as response:
+            headers = {"Content-Type": "application/json", **self._headers(sent)}
+            with client.stream("POST", _PLACEHOLDER, content=sent, headers=headers) as response:
                 for chunk in response.iter_bytes():
                     body += chunk
                     if len(body) > _MAX_ANSWER_BYTES or time.monotonic() - started > DEADLINE_S:
                         break  # the status is known; nobody needs the rest
         except httpx.TimeoutException:
             return "no answer in time", 0.0
+        except RefusedAddress:
+            return "the address is private: BALLAST_WEBHOOK_PRIVATE=1 would allow it", None
         except (httpx.ConnectError, httpx.ProxyError):
             return "cannot connect", 0.0
         except httpx.HTTPError as error:

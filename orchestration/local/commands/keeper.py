@@ -19,7 +19,7 @@ from keeper.event_log import BrokenEventLog
 from keeper.intent import IllegalTransition, Intent, IntentState
 from keeper.limits import ControlMode, Phase
 from keeper.store import GLOBAL_SCOPE, KeeperStore
-from orchestration.local.commands import keeper_live
+from orchestration.local.commands import keeper_live, keeper_restored
 from orchestration.local.commands.common import CommandError, Context, Subparsers, branch, leaf, warehouse_engine
 from orchestration.local.commands.keeper_chain import known_vaults, nodes_option, on_each
 from orchestration.local.report import minute, table_of
@@ -61,6 +61,11 @@ def _switch(keeper: Subparsers, name: str, description: str, mode: ControlMode) 
     parser = leaf(keeper, name, description, lambda context, options: turn(context, options, mode))
     parser.add_argument("reason", metavar="REASON", help="why; it is stored with the switch")
     parser.add_argument("--vault", metavar="ID", help="one vault (default: all vaults)")
+    if mode is ControlMode.RUN:
+        parser.add_argument(
+            "--evidence", metavar="TEXT", help="after a restore: what is known of transactions that it forgot"
+        )
+        nodes_option(parser)
     _by(parser)
 
 
@@ -101,6 +106,8 @@ def turn(context: Context, options: argparse.Namespace, mode: ControlMode) -> in
     reason, by = options.reason.strip(), options.by or getpass.getuser()
     if not reason:
         raise CommandError("REASON: say why in a word or more")
+    if mode is not ControlMode.HALT and options.vault is None:
+        keeper_restored.compare_first(context, getattr(options, "evidence", None), by)
     with warehouse_engine(context.settings) as engine:
         store = KeeperStore(engine)
         scope = known_vaults(engine, options.vault)[0] if options.vault else GLOBAL_SCOPE

@@ -17,12 +17,14 @@ from orchestration.bench.figures import best, figure, series
 SECTIONS = {
     "failures", "ingest", "hourly_tick", "orchestration_overhead", "peak_memory", "play", "api", "time_of_each_stage",
     "load_after_each_stage", "retraining", "forecasts", "stress", "backtests",
-    "decision_to_signed_envelope",
+    "decision_to_signed_envelope", "simulations",
 }  # fmt: skip
 FOUND: dict[str, dict[str, Any]] = {
     doc.INGEST: {"rows": figure(10, "rows")},
     doc.PLAY: {"wall_time": figure(90, "s"), "peak_mb": 700.0},
     doc.API: {"p50_to_bare": figure(5, "times"), "peak_mb": 150.0},
+    doc.SOAK: {"p99": figure(20, "ms")},
+    doc.SIMULATIONS: {"http_to_in_process": figure(1.1, "times")},
     doc.NEWEST_TENTH: {"rows": 1},
     doc.TICKS_1X: {"wall_time": series([8, 10, 12], "s"), "sum_of_bodies": series([8, 8, 8], "s")},
     doc.TICKS_10X: {"wall_time": series([20, 20, 20], "s"), "sum_of_bodies": series([16, 16, 16], "s")},
@@ -57,6 +59,8 @@ def test_all_stages() -> None:
     assert made["forecasts"]["forecast_of_one_series"]["value"] == 12
     assert made["stress"] == {**FOUND[doc.STRESS], "many_paths": {"wall_time": figure(30, "s")}}
     assert made["backtests"]["run_fast"] == {"value": 4, "unit": "ms", "median": 5, "runs": 3}
+    assert made["api"]["soak"] == {"p99": figure(20, "ms")}
+    assert made["simulations"] == {"http_to_in_process": figure(1.1, "times")}
     assert "peak_mb" not in made["play"]
     assert set(made["time_of_each_stage"]["values"]) == set(FOUND)
 
@@ -72,7 +76,7 @@ def test_a_failed_stage_leaves_the_sections_and_says_why(missing: str) -> None:
         doc.TICKS_1X: made["hourly_tick"]["history_1x"], doc.TICKS_10X: made["hourly_tick"]["history_10x"],
         doc.FEW_SERIES: made["retraining"]["few_series"], doc.MANY_SERIES: made["retraining"]["many_series"],
         doc.FORECASTS: made["forecasts"], doc.STRESS: made["stress"], doc.MANY_PATHS: made["stress"]["many_paths"],
-        doc.BACKTESTS: made["backtests"],
+        doc.BACKTESTS: made["backtests"], doc.SOAK: made["api"]["soak"], doc.SIMULATIONS: made["simulations"],
     }  # fmt: skip
     told = {name: section["not_measured"] for name, section in places.items() if "not_measured" in section}
     assert told == ({missing: f"{missing} failed: see failures"} if missing in places else {})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -154,12 +155,20 @@ def test_the_clock_moves_by_whole_hours(warehouse: Warehouse, database_url: str,
 
 class _Answers(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    first_takes_s = 0.0  # of `/slow`
 
     def do_GET(self) -> None:
-        self.send_response(200 if self.path == "/ok" else 503)
+        if self.path == "/slow":
+            time.sleep(_Answers.first_takes_s)
+            _Answers.first_takes_s = 0.0
+        self.send_response(503 if self.path == "/gone" else 200)
         self.send_header("Content-Length", "2")
         self.end_headers()
         self.wfile.write(b"{}")
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
 
     def log_message(self, *words: object) -> None:
         pass
@@ -187,6 +196,33 @@ def test_requests_are_counted_and_timed(port: int) -> None:
 def test_an_answer_that_is_not_the_data_is_no_figure(port: int) -> None:
     with pytest.raises(http_load.LoadError, match="GET /gone answered 503"):
         http_load.ask("127.0.0.1", port, "/gone", requests=1)
+
+
+def test_requests_at_a_rate(port: int) -> None:
+    spent = http_load.at_rate("127.0.0.1", port, "/ok", rate=200, seconds=0.2, connections=1)
+    assert len(spent) == 40
+    assert min(spent) > 0
+    assert list(http_load.percentiles(spent)) == ["p50", "p95", "p99", "max"]
+
+
+def test_a_server_that_stands_still_is_charged_for_all_that_was_due(port: int) -> None:
+    """The first answer takes a fifth of a second: what was due meanwhile waited for the rest of it, at the least."""
+    still_s, rate = 0.2, 100
+    _Answers.first_takes_s = still_s
+    spent = http_load.at_rate("127.0.0.1", port, "/slow", rate=rate, seconds=0.3, connections=1)
+    assert [n for n, seconds in enumerate(spent) if seconds < still_s - n / rate] == []
+
+
+def test_a_refusal_at_a_rate_ends_it(port: int) -> None:
+    with pytest.raises(http_load.LoadError, match="GET /gone answered 503"):
+        http_load.at_rate("127.0.0.1", port, "/gone", rate=1, seconds=3600, connections=1)
+
+
+def test_bodies_are_posted(port: int) -> None:
+    spent = http_load.post("127.0.0.1", port, "/ok", [{"seed": 1}, {"seed": 2}])
+    assert len(spent) == 2
+    with pytest.raises(http_load.LoadError, match="POST /gone answered 503"):
+        http_load.post("127.0.0.1", port, "/gone", [{}])
 
 
 def test_the_bare_route_answers() -> None:

@@ -28,6 +28,7 @@ class Asked:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: Any
+    raw: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Loopback:
                     dict(parse_qsl(parts.query)),
                     {k.lower(): v for k, v in self.headers.items()},
                     json.loads(raw) if raw else None,
+                    raw,
                 )
                 outer.asked.append(asked)
                 canned = outer.script(asked)
