@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 
+from models.access.keys import redacted
 from serving.middleware import request_id
 
 PROBLEM_JSON = "application/problem+json"
@@ -28,6 +29,7 @@ class Problem(Exception):
         super().__init__(detail)
         self.status, self.code, self.title, self.detail = status, code, title, detail
         self.field, self.retry_after_s, self.extra = field, retry_after_s, dict(extra or {})
+        self.headers: dict[str, str] = {}
 
 
 def problem_response(request: Request, problem: Problem) -> JSONResponse:
@@ -37,13 +39,15 @@ def problem_response(request: Request, problem: Problem) -> JSONResponse:
         "status": problem.status,
         "detail": problem.detail,
         "code": problem.code,
-        "instance": request.scope["path"],
+        "instance": redacted(request.scope["path"]),  # answers are kept where keys should not be
         "request_id": request_id(request),
     }
     if problem.field is not None:
         body["field"] = problem.field
     body |= problem.extra
-    headers = {"Retry-After": str(problem.retry_after_s)} if problem.retry_after_s is not None else None
+    headers = dict(problem.headers)
+    if problem.retry_after_s is not None:
+        headers["Retry-After"] = str(problem.retry_after_s)
     return JSONResponse(body, status_code=problem.status, media_type=PROBLEM_JSON, headers=headers)
 
 
@@ -66,7 +70,11 @@ def _on_invalid(request: Request, error: Exception) -> JSONResponse:
 
 def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    titles = {404: ("not_found", "No such resource"), 405: ("method_not_allowed", "Method not allowed")}
+    titles = {
+        404: ("not_found", "No such resource"),
+        405: ("method_not_allowed", "Method not allowed"),
+        413: ("body_too_long", "The body is too long"),
+    }
     code, title = titles.get(error.status_code, ("http_error", "The request was refused"))
     response = problem_response(request, Problem(error.status_code, code, title, str(error.detail)))
     response.headers.update(error.headers or {})

@@ -10,6 +10,9 @@ from fastapi import Request
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from models.contracts.log_lines import CONTEXT
+
+HEAD_ONLY = "ballast.head_only"  # in the scope of a request whose body nobody reads: an endless one need not begin
 _WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -31,6 +34,7 @@ class RequestIdMiddleware:
         given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
         identity = given if _WELL_FORMED.fullmatch(given) else uuid.uuid4().hex
         scope["request_id"] = identity
+        CONTEXT.set({"request_id": identity})  # of this request's task alone: every line of the log carries it
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -59,4 +63,4 @@ class HeadMiddleware:
                 message = {"type": message["type"], "body": b"", "more_body": message.get("more_body", False)}
             await send(message)
 
-        await self.app({**scope, "method": "GET"}, receive, send_head)
+        await self.app({**scope, "method": "GET", HEAD_ONLY: True}, receive, send_head)

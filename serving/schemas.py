@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from serving.degradation import EXAMPLE as _EXAMPLE_DEGRADATION
+from serving.degradation import Degradation
+
 _EXAMPLE_SCORE: dict[str, Any] = {
     "subject": "BTC",
     "subject_kind": "series",
@@ -34,6 +37,7 @@ _EXAMPLE_SCORE: dict[str, Any] = {
     "share_imputed": 0.0,
     "share_stale": 0.0,
     "drivers": [{"name": "rv_w", "value": -7.4, "contribution": 0.31}],
+    "degradation": _EXAMPLE_DEGRADATION,
 }
 _EXAMPLE_MARKET: dict[str, Any] = {"name": "simulated", "data_mode": "simulated", "time": "2026-01-01T00:00:00Z"}
 
@@ -83,6 +87,9 @@ class Score(BaseModel):
     share_imputed: float = Field(description="Share of the inputs that were filled, 0-1")
     share_stale: float = Field(description="Share of the inputs older than allowed, 0-1")
     drivers: list[Driver]
+    degradation: Degradation | None = Field(
+        default=None, description="Who speaks instead of the champion, and why; null for the champion and in history"
+    )
 
 
 class Market(BaseModel):
@@ -97,6 +104,9 @@ class RiskCurrent(BaseModel):
     market: Market
     scores: list[Score] = Field(description="Scores whose validity has not passed")
     expired: list[Score] = Field(description="Last known scores whose validity has passed; never to be used as fresh")
+    degradation: Degradation | None = Field(
+        default=None, description="Worst rung of the scores above and all that is missing; null if nothing is"
+    )
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -105,6 +115,7 @@ class RiskCurrent(BaseModel):
                     "market": _EXAMPLE_MARKET,
                     "scores": [_EXAMPLE_SCORE],
                     "expired": [],
+                    "degradation": _EXAMPLE_DEGRADATION,
                 }
             ]
         }
@@ -192,6 +203,7 @@ class Health(BaseModel):
                             "missing_slots_open": 4,
                         }
                     ],
+                    "degradation": _EXAMPLE_DEGRADATION,
                 }
             ]
         }
@@ -202,6 +214,7 @@ class Health(BaseModel):
     market: Market
     jobs: list[JobHealth]
     series: list[SeriesHealth]
+    degradation: Degradation | None = Field(default=None, description="As in /v1/risk/current, over all subjects")
 
 
 class Live(BaseModel):

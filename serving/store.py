@@ -9,11 +9,14 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import RowMapping
+from sqlalchemy.pool import QueuePool
 
 from models.decisions.pages import Pages
 from models.decisions.trail import Trails
+from models.events.feed import Feed
 from models.runs.reading import StoredMarket
 from models.runs.registry import Registry
+from serving.evidence import Evidence
 from serving.settings import ServingSettings
 
 _HISTORY = text("""
@@ -58,6 +61,7 @@ _STRESS = text("""
 
 
 _WRITERS = 1  # connections that may add runs: a statement each, some milliseconds long
+_GATEKEEPERS = 2  # connections that look keys up, each once in seconds
 
 
 def make_engine(settings: ServingSettings) -> Engine:
@@ -68,6 +72,11 @@ def make_engine(settings: ServingSettings) -> Engine:
 def make_request_engine(settings: ServingSettings) -> Engine:
     """One connection, opened with the first run, under the role that may add runs."""
     return _engine(settings, settings.request_role, _WRITERS)
+
+
+def make_access_engine(settings: ServingSettings) -> Engine:
+    """Opened with the first key: under the role that reads keys and writes the audit log."""
+    return _engine(settings, settings.access.role, _GATEKEEPERS)
 
 
 def _engine(settings: ServingSettings, role: str | None, size: int) -> Engine:
@@ -91,7 +100,14 @@ class Store:
         self._engine, self._request_engine = engine, request_engine
         self.data = StoredMarket(self._ask)
         self.pages, self.trails = Pages(self._ask), Trails(self._ask)
+        self.events = Feed(self._ask)
+        self.evidence = Evidence(self._ask)
         self.runs = Registry(self._ask, self._tell)
+
+    def pools(self) -> dict[str, QueuePool]:
+        """The connections in use and at hand, by what they are for."""
+        engines = {"reader": self._engine, "requester": self._request_engine}
+        return {name: engine.pool for name, engine in engines.items() if isinstance(engine.pool, QueuePool)}
 
     def _rows(self, statement: Any, **parameters: object) -> Sequence[RowMapping]:
         with self._engine.connect() as connection:

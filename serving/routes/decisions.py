@@ -12,7 +12,9 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 
+from models.access.keys import Scope
 from models.decisions.pages import Before
+from serving.access.scopes import needs
 from serving.decision_schemas import (
     Allocation,
     AllocationCurrent,
@@ -60,7 +62,7 @@ def only_known(request: Request) -> None:
         raise Problem(422, "invalid_parameter", "A parameter is not valid", why, field=name)
 
 
-router = APIRouter(tags=["vault"], dependencies=[Depends(only_known)])
+router = APIRouter(tags=["vault"], dependencies=[needs(Scope.READ), Depends(only_known)])
 
 
 def _problems(path: str, code: str, what: str) -> dict[int | str, dict[str, Any]]:

@@ -9,11 +9,13 @@ from fastapi import APIRouter
 from sqlalchemy.engine import RowMapping
 
 from models.contracts.jobs import ALLOWED_AGE_S, HOURLY_REFRESH, KEEPER, TRAINING
+from serving.access.scopes import open_to_all
 from serving.dependencies import MarketDep, StoreDep
 from serving.errors import PROBLEM_JSON
+from serving.ladder import of_all, of_score, standing
 from serving.schemas import Health, JobHealth, Live, Market, ProblemDetail, Ready, SeriesHealth
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], dependencies=[open_to_all()])  # probes have no keys
 
 # Without these nothing is current: one that has never ended is late, not absent.
 REQUIRED_JOBS = (HOURLY_REFRESH, TRAINING, KEEPER)
@@ -95,10 +97,16 @@ def series_health(rows: Sequence[RowMapping], market: Market) -> list[SeriesHeal
 
 @router.get("/health", responses=_UNAVAILABLE)
 def health(store: StoreDep, market: MarketDep) -> Health:
-    """Jobs with last success, consecutive failures, age and allowed age; series with age, allowed age and gaps."""
+    """Jobs with last success, consecutive failures, age and allowed age; series with age, allowed age and gaps; the
+    rung on which scores stand."""
     jobs, series = job_health(store.jobs(), market), series_health(store.series(), market)
     reasons = [_why(job) for job in jobs if not job.ok]
     stale = [entry.series for entry in series if entry.stale]
     if stale:
         reasons.append(f"{len(stale)} stale series: {', '.join(stale[:5])}{' ...' if len(stale) > 5 else ''}")
-    return Health(status="degraded" if reasons else "ok", reasons=reasons, market=market, jobs=jobs, series=series)
+    known = standing(jobs, series, market.time)
+    degradation = of_all([of_score(row, market.time, known) for row in store.current(None, None)], known)
+    return Health(
+        status="degraded" if reasons else "ok", reasons=reasons, market=market, jobs=jobs, series=series,
+        degradation=degradation,
+    )  # fmt: skip

@@ -9,6 +9,8 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Query
 from sqlalchemy.engine import RowMapping
 
+from models.access.keys import Scope
+from serving.access.scopes import needs
 from serving.dependencies import MarketDep, StoreDep
 from serving.errors import Problem
 from serving.measures import (
@@ -27,7 +29,7 @@ from serving.measures import (
 from serving.routes.risk import SUBJECT, SUBJECT_FORM, problem_example
 from serving.schemas import Market
 
-router = APIRouter(tags=["risk"])
+router = APIRouter(tags=["risk"], dependencies=[needs(Scope.READ)])
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     404: problem_example("There is nothing of this kind for what was asked", "unknown_subject", 404),

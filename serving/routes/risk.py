@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AwareDatetime, BeforeValidator
 from sqlalchemy.engine import RowMapping
 
-from serving.dependencies import MarketDep, StoreDep
+from models.access.keys import Scope
+from serving.access.scopes import needs
+from serving.degradation import Degradation
+from serving.dependencies import AnswersDep, MarketDep, StoreDep
 from serving.errors import PROBLEM_JSON, Problem
+from serving.ladder import of_all, of_score
+from serving.remembered import Remembered
 from serving.schemas import Market, ProblemDetail, RiskCurrent, RiskHistory, Score
+from serving.store import Store
 
-router = APIRouter(tags=["risk"])
+router = APIRouter(tags=["risk"], dependencies=[needs(Scope.READ)])
 
 
 def problem_example(description: str, code: str, status: int) -> dict[str, Any]:
@@ -50,35 +57,57 @@ def _written_out(value: Any) -> Any:
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 
 
-def _score(row: RowMapping, market_time: datetime) -> Score:
+async def get_remembered(request: Request) -> Remembered:
+    remembered = request.app.state.remembered
+    assert isinstance(remembered, Remembered)
+    return remembered
+
+
+def _score(row: Mapping[Any, Any], market_time: datetime, degradation: Degradation | None = None) -> Score:
     values = dict(row)
     return Score(
         **{name: values[name] for name in Score.model_fields if name in values and name not in ("stale", "age_s")},
         stale=market_time > values["valid_until"],
         age_s=max(0, int((market_time - values["as_of"]).total_seconds())),
+        degradation=degradation,
     )
 
 
-@router.get("/risk/current", responses=_PROBLEMS)
-def risk_current(
+@router.get("/risk/current", responses=_PROBLEMS, response_model=RiskCurrent)
+async def risk_current(
     store: StoreDep,
-    market: MarketDep,
+    remembered: Annotated[Remembered, Depends(get_remembered)],
+    recent: AnswersDep,
     subject: Annotated[str | None, Query(pattern=SUBJECT_FORM, description=f"{SUBJECT}; all if unset")] = None,
     horizon_days: Annotated[int | None, Query(ge=1, le=365)] = None,
-) -> RiskCurrent:
-    """Newest scores. An expired score is never among `scores`; if nothing is fresh the answer is a 503."""
-    scores = [_score(row, market.time) for row in store.current(subject, horizon_days)]
+) -> Response:
+    """Newest scores. An expired score is never among `scores`; if nothing is fresh the answer is a 503. `degradation`
+    says who speaks where the champion does not, and why; while the database is away the scores read last are told until
+    they expire. `market.time` is when the answer was made, at most a second ago."""
+    question = ("/risk/current", subject, horizon_days)
+    made = recent.find(question) or await recent.get(
+        question, lambda: _current(store, remembered, subject, horizon_days).model_dump_json().encode()
+    )
+    return Response(made, media_type="application/json")
+
+
+def _current(store: Store, remembered: Remembered, subject: str | None, horizon_days: int | None) -> RiskCurrent:
+    reading = remembered.current(subject, horizon_days)
+    market = reading.market
+    rungs = [of_score(row, market.time, reading.standing) for row in reading.rows]
+    scores = [_score(row, market.time, rung) for row, rung in zip(reading.rows, rungs, strict=True)]
     if not scores and (subject is not None or horizon_days is not None):
         known = sorted({int(row["horizon_days"]) for row in store.current(subject, None)})
         if known or subject is not None:
             raise _unknown(subject, known)
     fresh, expired = [s for s in scores if not s.stale], [s for s in scores if s.stale]
+    degradation = of_all(rungs, reading.standing)
     if not fresh:
-        raise _expired(market, expired)
-    return RiskCurrent(market=market, scores=fresh, expired=expired)
+        raise _expired(market, expired, degradation)
+    return RiskCurrent(market=market, scores=fresh, expired=expired, degradation=degradation)
 
 
-def _expired(market: Market, expired: list[Score]) -> Problem:
+def _expired(market: Market, expired: list[Score], degradation: Degradation | None) -> Problem:
     if not expired:
         return Problem(503, "no_scores", "No scores yet", "Scoring has not finished once: run the pipeline.",
                        retry_after_s=60)  # fmt: skip
@@ -87,7 +116,11 @@ def _expired(market: Market, expired: list[Score]) -> Problem:
         503, "score_expired", "Every score asked for has expired",
         f"The newest was valid until {newest.valid_until.isoformat()}, the market clock says {market.time.isoformat()};"
         " /health names the job or feed that is late.",
-        {"market": market.model_dump(mode="json"), "last_known": [s.model_dump(mode="json") for s in expired]},
+        {
+            "market": market.model_dump(mode="json"),
+            "last_known": [s.model_dump(mode="json") for s in expired],
+            "degradation": degradation.model_dump(mode="json") if degradation is not None else None,
+        },
         retry_after_s=60,
     )  # fmt: skip
 

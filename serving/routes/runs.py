@@ -9,10 +9,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 
+from models.access.keys import Scope
 from models.contracts.runs import OPEN, RunKind, RunStatus
 from models.runs.fields import schema_of
 from models.runs.kinds import KINDS
 from models.runs.registry import StoredRun
+from serving.access.scopes import needs
 from serving.dependencies import BodyDep, DeskDep, MarketDep, StoreDep
 from serving.errors import PROBLEM_JSON, Problem
 from serving.run_schemas import PATHS, Run, RunComparison, RunPage, answer_of, comparison_of, line_of, status_url
@@ -77,6 +79,7 @@ def add_endpoints(router: APIRouter, offer: Offer) -> None:
         name=f"Run {offer.noun}",
         description=f"{offer.about} A small run is answered at once, a large one with 202 and a status URL; a run that "
         "was made is not made again.",
+        dependencies=[needs(Scope.SIMULATE)],
         responses=asked,
         openapi_extra={"requestBody": {"required": True, "content": {"application/json": schema}}},
     )
@@ -92,6 +95,7 @@ def add_endpoints(router: APIRouter, offer: Offer) -> None:
         offer.kept,
         name=f"{offer.noun.capitalize()}s",
         description=f"{offer.noun.capitalize()}s that were asked for, newest first, page by page.",
+        dependencies=[needs(Scope.READ)],
         responses=read,
     )
     def listed(
@@ -116,6 +120,7 @@ def add_endpoints(router: APIRouter, offer: Offer) -> None:
         f"{offer.kept}/compare",
         name=f"Compare {offer.noun}s",
         description=f"Figures of several {offer.noun}s side by side, and in what they differ.",
+        dependencies=[needs(Scope.READ)],
         responses=found_or_not,
     )
     def compared(
@@ -139,6 +144,7 @@ def add_endpoints(router: APIRouter, offer: Offer) -> None:
         f"{offer.kept}/{{id}}",
         name=offer.noun.capitalize(),
         description=f"One {offer.noun}: how far it is, what it rests on, what came out.",
+        dependencies=[needs(Scope.READ)],
         responses=found_or_not,
     )
     def one(

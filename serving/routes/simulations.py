@@ -5,8 +5,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
+from models.access.keys import Scope
 from models.contracts.runs import RunKind
 from models.stress.scenario_library import SCENARIOS
+from serving.access.scopes import needs
 from serving.dependencies import MarketDep, StoreDep
 from serving.errors import Problem
 from serving.routes.runs import Offer, add_endpoints, problem
@@ -31,7 +33,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get(_LATEST, responses=_PROBLEMS)
+@router.get(_LATEST, dependencies=[needs(Scope.READ)], responses=_PROBLEMS)
 def stress_latest(
     store: StoreDep,
     market: MarketDep,
@@ -52,7 +54,7 @@ def stress_latest(
     return RiskStress(market=market, stress=[stress_test_of(row, market.time) for row in rows])
 
 
-@router.get("/risk/scenarios")
+@router.get("/risk/scenarios", dependencies=[needs(Scope.READ)])
 def scenarios() -> ScenarioLibrary:
     """Dated events that a simulation can meet, oldest first, with the sources of their figures."""
     return ScenarioLibrary(scenarios=[scenario_of(one) for one in SCENARIOS.values()])

@@ -14,7 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from serving.app import create_app
 from serving.runs import Desk
-from serving.settings import ServingSettings
+from tests.serving.conftest import without_keys
 from tests.stored_market import LAST_DAY, SMALL, write_market
 
 RUN = "/v1/backtest/run"
@@ -23,7 +23,7 @@ RUN = "/v1/backtest/run"
 @pytest.fixture
 def client(serving_url: str) -> Iterator[TestClient]:
     write_market(create_engine(serving_url, poolclass=NullPool))
-    with TestClient(create_app(ServingSettings(serving_url))) as made:
+    with TestClient(create_app(without_keys(serving_url))) as made:
         yield made
 
 

@@ -17,7 +17,7 @@ from models.backtest import standard
 from models.contracts.runs import Asker, RunStatus
 from serving.app import create_app
 from serving.runs import Desk
-from serving.settings import ServingSettings
+from tests.serving.conftest import without_keys
 from tests.stored_market import SMALL, write_market
 
 RUN = "/v1/backtest/run"
@@ -28,7 +28,7 @@ EVENTS = "select status from risk.run_events order by id"
 def servers(serving_url: str) -> Iterator[list[TestClient]]:
     """Two processes of the API on one database."""
     write_market(create_engine(serving_url, poolclass=NullPool))
-    apps = [create_app(ServingSettings(serving_url)) for _ in range(2)]
+    apps = [create_app(without_keys(serving_url)) for _ in range(2)]
     with TestClient(apps[0]) as one, TestClient(apps[1]) as other:
         for client in (one, other):  # the framework builds a route at its first request, and not for two at once
             assert client.post(RUN, json={}).status_code == 422

@@ -32,6 +32,18 @@ def test_fresh_score_is_served_with_its_parts(client: TestClient, writer: Engine
     assert score["data_mode"] == "simulated"
 
 
+def test_an_answer_of_the_last_moment_is_given_again_until_there_is_news(serving_url: str, writer: Engine) -> None:
+    set_clock(writer)
+    add_score(writer)
+    with TestClient(create_app(ServingSettings(serving_url, answer_kept_s=600))) as client:
+        first = client.get("/v1/risk/current")
+        add_score(writer, as_of=NOW + timedelta(minutes=5), issued_at=NOW + timedelta(minutes=5), score=70.0)
+        assert client.get("/v1/risk/current").content == first.content
+        assert client.get("/v1/risk/current", params={"subject": "BTC"}).json()["scores"][0]["score"] == 70.0
+        client.app.state.recent.forget()  # type: ignore[attr-defined]
+        assert client.get("/v1/risk/current").json()["scores"][0]["score"] == 70.0
+
+
 @pytest.mark.parametrize(("late_s", "status"), [(0, 200), (1, 503)])
 def test_score_expires_one_second_after_its_validity(
     client: TestClient, writer: Engine, late_s: int, status: int

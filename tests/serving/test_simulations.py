@@ -15,7 +15,7 @@ from models.runs import bounds
 from models.stress.scenario_library import SCENARIOS
 from models.stress.shock_catalogue import CATALOGUE
 from serving.app import create_app
-from serving.settings import ServingSettings
+from tests.serving.conftest import without_keys
 from tests.stored_market import LAST_DAY, SMALL, SMALL_SIMULATION, write_market
 
 RUN = "/v1/risk/simulate"
@@ -24,7 +24,7 @@ RUN = "/v1/risk/simulate"
 @pytest.fixture
 def client(serving_url: str) -> Iterator[TestClient]:
     write_market(create_engine(serving_url, poolclass=NullPool))
-    with TestClient(create_app(ServingSettings(serving_url))) as made:
+    with TestClient(create_app(without_keys(serving_url))) as made:
         yield made
 
 

@@ -24,8 +24,8 @@ from models.runs.kinds import KINDS
 from models.runs.plan import Outcome, Plan, Watch
 from serving.app import create_app
 from serving.runs import Desk
-from serving.settings import ServingSettings
 from tests.serving.bodies import bodies
+from tests.serving.conftest import without_keys
 from tests.stored_market import SMALL, SMALL_SIMULATION, write_market
 
 RUNS = {RunKind.BACKTEST: "/v1/backtest/run", RunKind.SIMULATION: "/v1/risk/simulate"}
@@ -108,7 +108,7 @@ def watched(serving_url: str, writer: Engine, monkeypatch: pytest.MonkeyPatch) -
     kinds = {kind: replace(own, plan=seen(begun, own.plan)) for kind, own in KINDS.items()}
     monkeypatch.setattr("serving.runs.KINDS", kinds)
     monkeypatch.setattr("serving.runs.MAX_OPEN", OPEN)
-    with TestClient(create_app(ServingSettings(serving_url)), raise_server_exceptions=False) as client:
+    with TestClient(create_app(without_keys(serving_url)), raise_server_exceptions=False) as client:
         found = Watched(client, writer, begun)
         found.place(Desk(AT_ONCE, LARGE_A_DAY))
         yield found
