@@ -18,7 +18,7 @@ endif
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: help install run up down test check format bench docs doctor clean-state
+.PHONY: help install run up down test check format bench docs doctor vendor clean-state
 
 help:
 	@echo 'Ballast: market data in, a scored vault out.'
@@ -30,6 +30,7 @@ help:
 	@echo '  make bench        figures of this machine as JSON'
 	@echo '  make docs         the documentation as a site, in docs/_build'
 	@echo '  make doctor       what is wrong with this set-up, and the way out'
+	@echo '  make vendor       fetch the charting library of the page again and check it (needs npm)'
 	@echo '  make clean-state  delete databases, models and logs of all markets (asks first)'
 	@echo
 	@echo 'Everything else: .venv/bin/ballast --help'
@@ -79,6 +80,9 @@ check: install
 format: install
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+vendor:
+	@serving/page/vendor/fetch.sh
 
 clean-state: install
 	@$(BIN)/ballast clean-state

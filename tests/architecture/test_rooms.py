@@ -22,12 +22,16 @@ EXTRA: dict[str, tuple[str, ...]] = {
     "models/backtest/plots.py": ("matplotlib",),
     "models/risk/plots.py": ("matplotlib",),
     "models/stress/plots.py": ("matplotlib",),
+    "serving/metrics.py": ("prometheus_client",),  # the format that Prometheus reads, escaping and buckets included
+    "serving/tracing.py": ("opentelemetry",),  # opt-in: nothing else imports it
     "keeper/store.py": ("sqlalchemy",),
     "keeper/event_log.py": ("sqlalchemy",),
+    "keeper/restored.py": ("sqlalchemy",),  # reads and marks what a restore left, beside the store's own work
     "keeper/soroban.py": ("stellar_sdk",),
     "keeper/transport.py": ("stellar_sdk",),  # the SDK's seam for HTTP
     "keeper/defindex.py": ("stellar_sdk",),  # one contract's arguments and answers in XDR; soroban carries them
     "keeper/signing/kms.py": ("boto3", "botocore"),
+    "serving/access/tokens.py": ("jwt",),  # signatures of an identity provider; nothing else sees a token's inside
     "keeper/signing/vault_transit.py": ("hvac", "requests"),  # what hvac raises when nobody answers is of requests
 }
 # Folders that speak the chain's own format: the development network answers real XDR, the local signer signs it.

@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 
 from keeper.alerts.alert import RUNBOOK, AlertName, anchor
 from orchestration.local.cli import build_parser
@@ -14,7 +15,10 @@ from orchestration.settings import ALERT_OPTIONS, ALERT_SECRET_VARIABLES
 from tests.architecture.tree import ROOT
 
 GUIDES = [f"docs/guides/{name}.md" for name in ("data_engineers", "ml_engineers", "api_users", "operators")]
-PAGES = (RUNBOOK, "docs/alerts.md", "docs/operations.md", "docs/troubleshooting.md", "docs/deployment.md", *GUIDES)
+PAGES = (
+    RUNBOOK, "docs/alerts.md", "docs/operations.md", "docs/observability.md", "docs/troubleshooting.md",
+    "docs/deployment.md", *GUIDES,
+)  # fmt: skip
 INTRODUCTION = "Runbook"
 PARTS = ("**Means.**", "**Urgency.**", "**Done by itself.**", "**Decide.**", "**Over**")
 STANDS_FOR = {"INTENT": "00000000-0000-0000-0000-000000000000", "ID": "mixed", "NAME": "slack", "DIR": "/data"}
@@ -48,12 +52,21 @@ def commands(page: str) -> list[str]:
     return [" ".join(found.split()) for found in (*lines, *inline) if found.startswith("ballast ")]
 
 
+def rules() -> list[str]:
+    """Names of the alerts that Prometheus raises; some are those of our own."""
+    groups = yaml.safe_load(text_of("deploy/prometheus/ballast.rules.yml"))["groups"]
+    return [rule["alert"] for group in groups for rule in group["rules"]]
+
+
+NAMES = sorted({*AlertName, *rules()})
+
+
 def test_each_alert_has_one_entry_and_each_entry_an_alert() -> None:
-    assert sorted(headings(RUNBOOK)) == sorted([INTRODUCTION, *AlertName])
+    assert sorted(headings(RUNBOOK)) == sorted([INTRODUCTION, *NAMES])
 
 
-@pytest.mark.parametrize("name", list(AlertName))
-def test_an_entry_says_everything_in_the_same_order(name: AlertName) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_an_entry_says_everything_in_the_same_order(name: str) -> None:
     entry = entries()[name]
     places = [entry.find(part) for part in PARTS]
     assert -1 not in places
@@ -61,8 +74,8 @@ def test_an_entry_says_everything_in_the_same_order(name: AlertName) -> None:
     assert "\nballast " in entry, "the first command to run stands in a block"
 
 
-@pytest.mark.parametrize("name", list(AlertName))
-def test_the_link_of_an_alert_leads_to_its_entry(name: AlertName) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_the_link_of_an_alert_leads_to_its_entry(name: str) -> None:
     page, _, place = anchor(name).partition("#")
     assert place in anchors(page)
 
