@@ -85,7 +85,7 @@ async def risk_current(
     says who speaks where the champion does not, and why; while the database is away the scores read last are told until
     they expire. `market.time` is when the answer was made, at most a second ago."""
     question = ("/risk/current", subject, horizon_days)
-    made = recent.find(question) or await recent.get(
+    made = await recent.get(
         question, lambda: _current(store, remembered, subject, horizon_days).model_dump_json().encode()
     )
     return Response(made, media_type="application/json")
